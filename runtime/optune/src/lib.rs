@@ -1,1 +1,5 @@
-//! placeholder
+//! The local optimization service.
+#![forbid(unsafe_code)]
+
+pub mod sampler;
+pub mod space;
