@@ -1,1 +1,42 @@
-//! placeholder
+//! What a driver may do, said once and decided in one place.
+//!
+//! This crate is pure: it opens nothing, resolves nothing and has no clock, so
+//! that every decision can be tried with a table, a property test or a fuzzer,
+//! and so that the program that *explains* a grant (`inspect`, `check`) and
+//! the one that *enforces* it cannot disagree: they call the same functions.
+//!
+//! - [`GrantsSpec`] is the operator's text; [`GrantsSpec::resolve`] turns it
+//!   into [`Grants`], in which nothing is left to interpret.
+//! - [`HttpRules::decide`] answers for one request, in one canonical form: the
+//!   [`Target`] it returns is what was matched, and what must be sent.
+//! - [`address_class`] says what an address is, whatever it is dressed as.
+//! - [`Budget`] holds every limit of a call, each with its default and reason.
+
+#![forbid(unsafe_code)]
+
+mod address;
+mod budget;
+mod denial;
+mod error;
+mod explain;
+mod folder;
+mod grants;
+mod host;
+mod path;
+mod placeholder;
+mod rule;
+mod rules;
+mod units;
+
+pub use address::{AddressClass, address_class, is_allowed};
+pub use budget::{Budget, LimitsSpec};
+pub use denial::{Denial, DenialReason};
+pub use error::{PolicyError, RuleError};
+pub use folder::{Access, FolderGrant, FolderSpec, check_overlap};
+pub use grants::{Grants, GrantsSpec, HttpGrantSpec};
+pub use host::{Host, HostPattern};
+pub use path::PathPrefix;
+pub use placeholder::{fill, resolve_ask};
+pub use rule::{Method, Methods, Rule, Scheme};
+pub use rules::{Allowed, HttpGrant, HttpRules, RequestHead, RuleId, Target};
+pub use units::{ByteSize, Span};

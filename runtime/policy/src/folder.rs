@@ -1,0 +1,147 @@
+//! Folders of the host that a driver may see, by name.
+//!
+//! A guest sees `/<name>`, never the path on the host. Two granted folders may
+//! not contain one another: a file that is read-only under one name and
+//! writable under another is a grant that nobody reads correctly. Paths are
+//! made absolute and free of `.` and `..` here, and the result is what is
+//! opened, so that what was checked is what is used. Links are the opener's
+//! concern: it must run [`check_overlap`] again on canonical paths.
+
+use std::path::{Component, Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::PolicyError;
+
+/// What a driver may do in a folder.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Access {
+    /// List and read.
+    #[default]
+    Read,
+    /// List, read, create, change and remove.
+    Write,
+}
+
+/// A folder grant as the operator writes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FolderSpec {
+    /// The name the driver sees: `/<name>`. `[a-z][a-z0-9-]*`, at most 63.
+    pub name: String,
+    /// The folder on the host; relative to the file that holds the grant.
+    pub path: PathBuf,
+    /// What the driver may do there; reading, unless said.
+    #[serde(default)]
+    pub access: Access,
+}
+
+/// A folder grant in which nothing is left to interpret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FolderGrant {
+    /// The name the driver sees.
+    pub name: String,
+    /// Absolute path on the host, without `.` and `..`.
+    pub path: PathBuf,
+    /// What the driver may do there.
+    pub access: Access,
+}
+
+pub(crate) fn resolve(specs: &[FolderSpec], base: &Path) -> Result<Vec<FolderGrant>, PolicyError> {
+    let mut folders: Vec<FolderGrant> = Vec::with_capacity(specs.len());
+    for (index, spec) in specs.iter().enumerate() {
+        let refuse = |key: &str, problem: String| PolicyError::Folder {
+            key: format!("grants.folders[{index}].{key}"),
+            problem,
+        };
+        check_name(&spec.name).map_err(|problem| refuse("name", problem))?;
+        if folders.iter().any(|folder| folder.name == spec.name) {
+            let problem = format!("the name {:?} is used twice; choose another", spec.name);
+            return Err(refuse("name", problem));
+        }
+        let path = absolute(&base.join(&spec.path)).ok_or_else(|| {
+            refuse(
+                "path",
+                format!(
+                    "{:?} does not lead to a folder below the root; write an absolute path, \
+                     or one relative to the file",
+                    spec.path
+                ),
+            )
+        })?;
+        folders.push(FolderGrant {
+            name: spec.name.clone(),
+            path,
+            access: spec.access,
+        });
+    }
+    check_overlap(&folders)?;
+    Ok(folders)
+}
+
+/// Refuses folders of which one is, or contains, the other. Run it again on
+/// canonical paths once links have been followed.
+///
+/// # Errors
+/// The first pair that overlaps, by name.
+pub fn check_overlap(folders: &[FolderGrant]) -> Result<(), PolicyError> {
+    for (index, folder) in folders.iter().enumerate() {
+        for earlier in folders.iter().take(index) {
+            if folder.path.starts_with(&earlier.path) || earlier.path.starts_with(&folder.path) {
+                return Err(PolicyError::Folder {
+                    key: format!("grants.folders[{index}].path"),
+                    problem: format!(
+                        "the folders {:?} ({}) and {:?} ({}) overlap; grant one of them, or two \
+                         that do not contain one another",
+                        earlier.name,
+                        earlier.path.display(),
+                        folder.name,
+                        folder.path.display()
+                    ),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_name(name: &str) -> Result<(), String> {
+    let first = name.bytes().next();
+    let good = first.is_some_and(|b| b.is_ascii_lowercase())
+        && name.len() <= 63
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if !good {
+        return Err(format!(
+            "{name:?} is not a folder name; use lower-case letters, digits and hyphens, \
+             starting with a letter, at most 63"
+        ));
+    }
+    if name == "scratch" {
+        return Err(
+            "`scratch` is the name of the temporary folder; choose another, or use `grants.scratch`"
+                .to_owned(),
+        );
+    }
+    Ok(())
+}
+
+fn absolute(path: &Path) -> Option<PathBuf> {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::Prefix(_) | Component::RootDir => out.push(part),
+            Component::CurDir => {}
+            Component::ParentDir => {
+                if !out.pop() {
+                    return None;
+                }
+            }
+            Component::Normal(name) => out.push(name),
+        }
+    }
+    // The root itself is never a grant: it holds every other folder.
+    (out.is_absolute() && out.parent().is_some()).then_some(out)
+}

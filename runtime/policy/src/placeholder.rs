@@ -1,0 +1,122 @@
+//! `${config.a.b}` in a rule: the host that only the operator's config knows.
+//!
+//! A driver's author writes `GET ${config.endpoint}/api/` and cannot know the
+//! endpoint; the operator has written it into the driver's config already. The
+//! filled text goes through the same strict parser as any rule. A value may
+//! stand for a whole URL, at the front of the URL only. Anywhere else it may
+//! not contain what would move the rule to another host or folder.
+
+use serde_json::Value;
+
+use crate::{PolicyError, Rule};
+
+/// Fills a rule from the driver's config and parses it. `key` says where the
+/// rule stands, for errors.
+///
+/// # Errors
+/// A missing or unfit value, naming the placeholder; or a rule that does not
+/// follow the grammar once filled.
+pub fn fill(rule: &str, config: &Value, key: &str) -> Result<Rule, PolicyError> {
+    let text = substitute(rule, config, key)?;
+    text.parse().map_err(|error| PolicyError::Rule {
+        key: key.to_owned(),
+        error,
+    })
+}
+
+/// Resolves what a manifest asks for. An `optional` ask whose placeholder has
+/// no value in the config drops out as `None`: the feature it is for is not
+/// configured.
+///
+/// # Errors
+/// As [`fill`].
+pub fn resolve_ask(
+    rule: &str,
+    optional: bool,
+    config: &Value,
+    key: &str,
+) -> Result<Option<Rule>, PolicyError> {
+    if optional && names(rule).any(|name| look_up(name, config).is_none()) {
+        return Ok(None);
+    }
+    fill(rule, config, key).map(Some)
+}
+
+/// The names in the placeholders of a rule, in order.
+fn names(rule: &str) -> impl Iterator<Item = &str> {
+    rule.split("${")
+        .skip(1)
+        .filter_map(|rest| rest.split_once('}'))
+        .map(|(name, _)| name)
+}
+
+/// The value that `config.a.b` names; absent and null are the same.
+fn look_up<'a>(name: &str, config: &'a Value) -> Option<&'a Value> {
+    let mut parts = name.split('.');
+    if parts.next() != Some("config") {
+        return None;
+    }
+    parts
+        .try_fold(config, |value, part| value.get(part))
+        .filter(|value| !value.is_null())
+}
+
+fn substitute(rule: &str, config: &Value, key: &str) -> Result<String, PolicyError> {
+    let mut out = String::with_capacity(rule.len());
+    let mut rest = rule;
+    while let Some((before, after)) = rest.split_once("${") {
+        out.push_str(before);
+        let unclosed = || problem(rule, key, after, "it is not closed; write `${config.key}`");
+        let (name, tail) = after.split_once('}').ok_or_else(unclosed)?;
+        let refuse = |text: &str| problem(rule, key, name, text);
+        if !name.starts_with("config.") {
+            return Err(refuse(
+                "only values of the driver's config can be used: `${config.key}`",
+            ));
+        }
+        let value = match look_up(name, config) {
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Number(number)) => number.to_string(),
+            Some(_) => return Err(refuse("its value is neither text nor a number")),
+            None => return Err(refuse("the driver's config has no such key; add it there")),
+        };
+        // The methods come before the only space, the URL after it.
+        let at_front = out.ends_with(' ');
+        if !out.contains(' ') {
+            return Err(refuse("a placeholder cannot stand for methods; list them"));
+        }
+        if value.is_empty()
+            || value
+                .chars()
+                .any(|c| c.is_control() || c.is_whitespace() || c == '*')
+        {
+            return Err(refuse(
+                "its value is empty, or holds a space, a control character or `*`",
+            ));
+        }
+        if !at_front && value.contains(['/', '\\', '?', '#', '@', '%']) {
+            return Err(refuse(
+                "its value holds one of `/ \\ ? # @ %`, which is allowed only where the \
+                 placeholder is the beginning of the URL",
+            ));
+        }
+        out.push_str(&value);
+        rest = tail;
+        if value.ends_with('/')
+            && let Some(shorter) = rest.strip_prefix('/')
+        {
+            rest = shorter;
+        }
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+fn problem(rule: &str, key: &str, placeholder: &str, problem: &str) -> PolicyError {
+    PolicyError::Placeholder {
+        key: key.to_owned(),
+        rule: rule.to_owned(),
+        placeholder: placeholder.to_owned(),
+        problem: problem.to_owned(),
+    }
+}

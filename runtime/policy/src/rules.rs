@@ -1,0 +1,265 @@
+//! The decision about one request.
+//!
+//! Rules only allow; nothing denies, so their order cannot matter. When more
+//! than one rule allows a request, the most specific one answers for it (exact
+//! host before wildcard, then the longer prefix), because rules carry
+//! properties (`private`, `ca`) and the narrow one was written with more
+//! thought. Two rules about the same requests are refused at load.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::denial::{Denial, Problem};
+use crate::path::{CanonicalPath, MAX_PATH_AND_QUERY, push_query};
+use crate::rule::split_authority;
+use crate::{
+    AddressClass, Host, HostPattern, Method, PolicyError, Rule, Scheme, address_class, is_allowed,
+};
+
+/// Index of a rule in its [`HttpRules`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RuleId(pub usize);
+
+/// One granted rule with its properties.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpGrant {
+    /// Its index, as the operator listed it.
+    pub id: RuleId,
+    /// What it allows.
+    pub rule: Rule,
+    /// May it reach addresses that are not public?
+    pub private: bool,
+    /// The only certificate authority trusted for it; the system's when absent.
+    pub ca: Option<PathBuf>,
+}
+
+impl HttpGrant {
+    /// May this rule dial `ip`?
+    ///
+    /// # Errors
+    /// The class of the address, when it may not.
+    pub fn admits(&self, ip: IpAddr) -> Result<(), AddressClass> {
+        let class = address_class(ip);
+        let spelled_out = class == AddressClass::Metadata
+            && self.private
+            && self.rule.host == HostPattern::Ip(ip);
+        if spelled_out || is_allowed(class, self.private) {
+            Ok(())
+        } else {
+            Err(class)
+        }
+    }
+}
+
+/// The rules of one driver. Cheap to clone; the default has none and allows
+/// nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HttpRules(Arc<[HttpGrant]>);
+
+/// A request as it came from a guest: nothing in it is trusted.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestHead<'a> {
+    /// The method's name.
+    pub method: &'a str,
+    /// The scheme.
+    pub scheme: &'a str,
+    /// `host[:port]`.
+    pub authority: &'a str,
+    /// Path and query in origin form.
+    pub path_and_query: &'a str,
+}
+
+/// Where a request goes, in canonical form: what was matched, and what must be
+/// sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The scheme.
+    pub scheme: Scheme,
+    /// The host.
+    pub host: Host,
+    /// The port, always known.
+    pub port: u16,
+    /// Path and query in origin form.
+    pub path_and_query: String,
+}
+
+impl Target {
+    /// `host[:port]`, the port only when it is not the scheme's own. This is
+    /// the value of the Host header.
+    pub fn authority(&self) -> String {
+        if self.port == self.scheme.default_port() {
+            self.host.to_string()
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+
+    /// `scheme://host[:port]`.
+    pub fn origin(&self) -> String {
+        format!("{}://{}", self.scheme.as_str(), self.authority())
+    }
+
+    /// The whole URL.
+    pub fn url(&self) -> String {
+        format!("{}{}", self.origin(), self.path_and_query)
+    }
+
+    /// The path without the query.
+    pub fn path(&self) -> &str {
+        self.path_and_query
+            .split_once('?')
+            .map_or(&*self.path_and_query, |(path, _)| path)
+    }
+}
+
+/// A request that a rule allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allowed {
+    /// The rule that answers for it.
+    pub rule: RuleId,
+    /// The rule's own `private` flag.
+    pub private: bool,
+    /// The method.
+    pub method: Method,
+    /// What to send, and where.
+    pub target: Target,
+}
+
+impl HttpRules {
+    /// No rules: nothing is allowed.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Rules in the operator's order, each with its `private` flag and its CA.
+    ///
+    /// # Errors
+    /// Two rules about the same requests.
+    pub fn new(
+        rules: impl IntoIterator<Item = (Rule, bool, Option<PathBuf>)>,
+    ) -> Result<Self, PolicyError> {
+        let grants: Vec<HttpGrant> = rules
+            .into_iter()
+            .enumerate()
+            .map(|(index, (rule, private, ca))| HttpGrant {
+                id: RuleId(index),
+                rule,
+                private,
+                ca,
+            })
+            .collect();
+        for (index, grant) in grants.iter().enumerate() {
+            let same = |earlier: &&HttpGrant| {
+                let (a, b) = (&earlier.rule, &grant.rule);
+                a.methods.overlaps(b.methods)
+                    && (a.scheme, &a.host, a.port, &a.prefix)
+                        == (b.scheme, &b.host, b.port, &b.prefix)
+            };
+            if let Some(earlier) = grants.iter().take(index).find(same) {
+                return Err(PolicyError::Overlap {
+                    key: format!("grants.http[{index}]"),
+                    other: format!("grants.http[{}]", earlier.id.0),
+                    rule: grant.rule.to_string(),
+                });
+            }
+        }
+        Ok(Self(grants.into()))
+    }
+
+    /// The rules, in the operator's order.
+    pub fn iter(&self) -> impl Iterator<Item = &HttpGrant> {
+        self.0.iter()
+    }
+
+    /// One rule by its id.
+    pub fn get(&self, id: RuleId) -> Option<&HttpGrant> {
+        self.0.get(id.0)
+    }
+
+    /// How many rules there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Are there none?
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Does some rule allow everything that `rule` allows, method by method?
+    pub fn cover(&self, rule: &Rule) -> bool {
+        rule.methods.iter().all(|method| {
+            self.iter()
+                .any(|grant| grant.rule.methods.contains(method) && grant.rule.covers_target(rule))
+        })
+    }
+
+    /// Decides about one request.
+    ///
+    /// # Errors
+    /// The denial, whose `Display` says what was refused and what to add.
+    pub fn decide(&self, request: &RequestHead<'_>) -> Result<Allowed, Denial> {
+        let (method, target, decoded) =
+            canonical(request).map_err(|problem| Denial::malformed(request, problem))?;
+        let path = decoded.as_deref().unwrap_or_else(|| target.path());
+        let mut best: Option<&HttpGrant> = None;
+        for grant in self.iter() {
+            let rule = &grant.rule;
+            let matched = rule.port == target.port
+                && rule.scheme == target.scheme
+                && rule.methods.contains(method)
+                && rule.host.matches(&target.host)
+                && rule.prefix.matches(path);
+            if matched && best.is_none_or(|best| specificity(grant) > specificity(best)) {
+                best = Some(grant);
+            }
+        }
+        match best {
+            Some(grant) => Ok(Allowed {
+                rule: grant.id,
+                private: grant.private,
+                method,
+                target,
+            }),
+            None => Err(Denial::no_rule(self, method, &target, path)),
+        }
+    }
+}
+
+/// Unequal for any two rules that match one request and are not about the same
+/// requests, so that the choice does not depend on their order.
+fn specificity(grant: &HttpGrant) -> (bool, usize) {
+    let exact = !matches!(grant.rule.host, HostPattern::OneLevelWildcard(_));
+    (exact, grant.rule.prefix.len())
+}
+
+/// Brings a request into canonical form. The decoded path comes along when it
+/// differs from the path that is sent.
+fn canonical(request: &RequestHead<'_>) -> Result<(Method, Target, Option<String>), Problem> {
+    let method = Method::parse(request.method).ok_or(Problem::Method)?;
+    let scheme = Scheme::parse(request.scheme).ok_or(Problem::Scheme)?;
+    let (host, port) = split_authority(request.authority)
+        .map_err(|(_, problem, _)| Problem::Authority(problem))?;
+    let host = Host::parse(host).map_err(|(_, problem, _)| Problem::Authority(problem))?;
+    if request.path_and_query.len() > MAX_PATH_AND_QUERY {
+        return Err(Problem::Path("path and query are longer than 8 KiB"));
+    }
+    let (path, query) = match request.path_and_query.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (request.path_and_query, None),
+    };
+    let (mut text, decoded) = CanonicalPath::parse(path)
+        .map_err(|(_, problem)| Problem::Path(problem))?
+        .into_parts();
+    if let Some(query) = query {
+        push_query(&mut text, query).map_err(|(_, problem)| Problem::Path(problem))?;
+    }
+    let target = Target {
+        scheme,
+        host,
+        port: port.unwrap_or_else(|| scheme.default_port()),
+        path_and_query: text,
+    };
+    Ok((method, target, decoded))
+}
