@@ -1,0 +1,296 @@
+//! The fields of a manifest, each a type that cannot hold anything else.
+//!
+//! Checking where a value is parsed gives two things for nothing: whoever
+//! holds a [`Name`] need not ask again whether it is one, and the error of a
+//! `driver.toml` points at the very value that is wrong.
+//!
+//! Texts end up on an operator's terminal and page, so they may hold no control
+//! characters and none of the marks that change the direction of text.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+use crate::manifest::FolderAsk;
+use crate::world;
+
+/// Gives a checked text type its conversions.
+macro_rules! text_type {
+    ($name:ident $(<const $max:ident: usize>)?) => {
+        impl $(<const $max: usize>)? $name$(<$max>)? {
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl $(<const $max: usize>)? fmt::Display for $name$(<$max>)? {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl $(<const $max: usize>)? From<$name$(<$max>)?> for String {
+            fn from(text: $name$(<$max>)?) -> String {
+                text.0
+            }
+        }
+
+        impl $(<const $max: usize>)? std::str::FromStr for $name$(<$max>)? {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<Self, String> {
+                Self::try_from(text.to_owned())
+            }
+        }
+    };
+}
+
+/// A driver's or folder's name: `[a-z][a-z0-9-]{0,62}`, as host names allow.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Name(String);
+
+impl TryFrom<String> for Name {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Name, String> {
+        let body = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        let starts = text.starts_with(|c: char| c.is_ascii_lowercase());
+        match starts && text.len() <= 63 && text.bytes().all(body) {
+            true => Ok(Name(text)),
+            false => Err(
+                "a name begins with a lower-case letter and has at most 63 lower-case letters, digits and hyphens"
+                    .to_owned(),
+            ),
+        }
+    }
+}
+
+text_type!(Name);
+
+/// One line of text for people, of 1 to `MAX` characters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Line<const MAX: usize>(String);
+
+impl<const MAX: usize> TryFrom<String> for Line<MAX> {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if text.trim().is_empty() {
+            return Err("say it in one sentence; it may not be empty".to_owned());
+        }
+        let length = text.chars().count();
+        if length > MAX {
+            return Err(format!("{length} characters; at most {MAX} are allowed"));
+        }
+        match text.chars().find(|&c| is_unprintable(c)) {
+            Some(c) => Err(format!(
+                "the character {} is not allowed: one line of plain text, please",
+                c.escape_unicode()
+            )),
+            None => Ok(Line(text)),
+        }
+    }
+}
+
+text_type!(Line<const MAX: usize>);
+
+/// Control characters, line breaks, invisible marks and changes of direction.
+fn is_unprintable(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// The contract a driver was built for: `servo:driver@<version>`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct World(semver::Version);
+
+impl World {
+    /// The version of the contract.
+    pub fn version(&self) -> &semver::Version {
+        &self.0
+    }
+}
+
+impl Default for World {
+    /// The world that this build of servo serves.
+    fn default() -> World {
+        World(semver::Version::new(0, 1, 0))
+    }
+}
+
+impl TryFrom<String> for World {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<World, String> {
+        text.strip_prefix("servo:driver@")
+            .and_then(|version| semver::Version::parse(version).ok())
+            .filter(world::served)
+            .map(World)
+            .ok_or_else(|| {
+                let shown: String = text.chars().take(60).collect();
+                format!(
+                    "the world {shown:?} is not known here; this servo serves {}",
+                    world::WORLD
+                )
+            })
+    }
+}
+
+impl fmt::Display for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "servo:driver@{}", self.0)
+    }
+}
+
+impl From<World> for String {
+    fn from(world: World) -> String {
+        world.to_string()
+    }
+}
+
+/// What may be done in a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Access {
+    /// Look and read.
+    Read,
+    /// Read, create, change and remove.
+    Write,
+}
+
+impl Access {
+    /// `read` or `write`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Access::Read => "read",
+            Access::Write => "write",
+        }
+    }
+}
+
+/// The value of a limit: a whole number, or a number with its unit (`64MiB`, `30s`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum LimitValue {
+    /// A plain count.
+    Count(u64),
+    /// A size or a length of time.
+    Text(Line<32>),
+}
+
+impl fmt::Display for LimitValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LimitValue::Count(count) => write!(f, "{count}"),
+            LimitValue::Text(text) => write!(f, "{text}"),
+        }
+    }
+}
+
+/// A rule as a driver asks for it: the grammar of `grants.http`, in which
+/// `${config.a.b}` may stand for text out of the driver's configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct AskedRule(String);
+
+text_type!(AskedRule);
+
+impl AskedRule {
+    /// The members of the driver's configuration that the rule names, such as
+    /// `endpoint` or `backend.url`, in order.
+    pub fn placeholders(&self) -> impl Iterator<Item = &str> {
+        self.0
+            .split("${config.")
+            .skip(1)
+            .filter_map(|rest| rest.split_once('}').map(|(path, _)| path))
+    }
+}
+
+impl TryFrom<String> for AskedRule {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<AskedRule, String> {
+        const FORM: &str =
+            "a rule reads METHODS URL, for example \"GET,POST ${config.endpoint}/api/\"";
+        let line = Line::<1024>::try_from(text)?;
+        let (methods, url) = line.as_str().split_once(' ').ok_or(FORM)?;
+        let is_method = |m: &str| !m.is_empty() && m.bytes().all(|b| b.is_ascii_uppercase());
+        if !methods.split(',').all(is_method) {
+            return Err(format!("{methods:?} is not a list of methods; {FORM}"));
+        }
+        if url.contains(char::is_whitespace) {
+            return Err(format!("the URL may hold no blanks; {FORM}"));
+        }
+        // With its placeholders filled in, the URL must be one.
+        let mut filled = String::new();
+        let mut rest = url;
+        while let Some((before, after)) = rest.split_once('$') {
+            let path = after
+                .strip_prefix("{config.")
+                .and_then(|after| after.split_once('}'));
+            let Some((path, after)) = path.filter(|(path, _)| is_config_path(path)) else {
+                return Err(
+                    "`$` begins a placeholder, which reads ${config.member} or ${config.member.inner}"
+                        .to_owned(),
+                );
+            };
+            filled.push_str(before);
+            filled.push_str(match (filled.is_empty(), path) {
+                (true, _) => "http://placeholder.invalid",
+                (false, _) => "placeholder",
+            });
+            rest = after;
+        }
+        filled.push_str(rest);
+        let after_scheme = filled
+            .strip_prefix("http://")
+            .or_else(|| filled.strip_prefix("https://"))
+            .ok_or("the URL begins with http://, https:// or a placeholder that holds it")?;
+        match after_scheme.split_once('/') {
+            Some((host, _)) if !host.is_empty() => Ok(AskedRule(line.0)),
+            _ => Err("the URL needs a host and a path, at least `/`".to_owned()),
+        }
+    }
+}
+
+fn is_config_path(path: &str) -> bool {
+    let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    path.split('.')
+        .all(|part| !part.is_empty() && part.chars().all(word))
+}
+
+/// A list of at most `MAX`: an operator is to read all of it.
+pub(super) fn at_most<'de, const MAX: usize, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    let list = Vec::<T>::deserialize(deserializer)?;
+    match list.len() {
+        count if count > MAX => Err(de::Error::custom(format_args!(
+            "{count} entries; at most {MAX} are allowed"
+        ))),
+        _ => Ok(list),
+    }
+}
+
+/// Folders are told apart by their names.
+pub(super) fn folders<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<FolderAsk>, D::Error> {
+    let list: Vec<FolderAsk> = at_most::<16, _, _>(deserializer)?;
+    let mut names: Vec<&Name> = list.iter().map(|folder| &folder.name).collect();
+    names.sort();
+    match names.windows(2).find(|pair| pair.first() == pair.last()) {
+        Some([name, ..]) => Err(de::Error::custom(format_args!(
+            "the folder `{name}` stands there twice"
+        ))),
+        _ => Ok(list),
+    }
+}

@@ -1,0 +1,286 @@
+//! What a driver says it is and what it asks for, as data.
+//!
+//! The author writes `driver.toml`; the build embeds it in the component as
+//! the custom section `servo-driver-manifest`, so that one file is the whole
+//! driver and an operator can read what it asks for without running it. The
+//! manifest only asks: what is granted stands in the operator's own file.
+//!
+//! The embedded form is JSON of at most 64 KiB with its members in one fixed
+//! order. JSON, because every language has a reader for it; one order, so that
+//! the same manifest always gives the same bytes and so the same digest.
+
+mod field;
+mod toml_text;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub use field::{Access, AskedRule, LimitValue, Line, Name, World};
+pub use toml_text::from_toml;
+
+use crate::scan::{self, MANIFEST_SECTION, NotAComponent, Section};
+
+/// Largest manifest in bytes. Hand-written ones have one or two thousand; the
+/// cap keeps a section made to fill memory or a terminal from being parsed.
+pub const MAX_MANIFEST: usize = 64 * 1024;
+
+/// What a driver says it is and asks for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Its name: lower-case letters, digits and hyphens, at most 63.
+    pub name: Name,
+    /// Its own version.
+    pub version: semver::Version,
+    /// Measure or adjust. Agrees with the interface it exports.
+    pub kind: DriverKind,
+    /// One sentence for people.
+    pub description: Line<200>,
+    /// How it takes being cancelled.
+    #[serde(default)]
+    pub cancel: CancelSupport,
+    /// The contract it was built for.
+    pub world: World,
+    /// What it would like to be granted.
+    #[serde(default, skip_serializing_if = "Asks::is_empty")]
+    pub asks: Asks,
+}
+
+/// Which of the two worlds a driver belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DriverKind {
+    /// It measures an application.
+    Measure,
+    /// It changes an application's settings.
+    Adjust,
+}
+
+impl DriverKind {
+    /// `measure` or `adjust`: also the name of the interface it exports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DriverKind::Measure => "measure",
+            DriverKind::Adjust => "adjust",
+        }
+    }
+}
+
+impl fmt::Display for DriverKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What happens when a call is cancelled while a step runs. Between two steps
+/// the host stops a call by itself, whatever stands here.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CancelSupport {
+    /// It takes no notice; the step is dropped after the grace period.
+    #[default]
+    None,
+    /// It asks the host how things stand and stops in good order.
+    Report,
+    /// Like `Report`, and it has a step that undoes what it began.
+    Step,
+}
+
+impl CancelSupport {
+    /// `none`, `report` or `step`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            CancelSupport::None => "none",
+            CancelSupport::Report => "report",
+            CancelSupport::Step => "step",
+        }
+    }
+}
+
+impl fmt::Display for CancelSupport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a driver would like to be granted. Asking gives it nothing.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asks {
+    /// HTTP requests it wants to make.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "field::at_most::<64, _, _>"
+    )]
+    pub http: Vec<HttpAsk>,
+    /// Folders it wants to see.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "field::folders"
+    )]
+    pub folder: Vec<FolderAsk>,
+    /// What it needs beyond the default limits, by the names that
+    /// `grants.limits` has.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub limits: std::collections::BTreeMap<String, LimitValue>,
+}
+
+impl Asks {
+    /// Whether it asks for nothing at all.
+    pub fn is_empty(&self) -> bool {
+        self.http.is_empty() && self.folder.is_empty() && self.limits.is_empty()
+    }
+}
+
+/// A wish to make HTTP requests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpAsk {
+    /// Methods, host and path; `${config.x}` stands for a member of the
+    /// driver's own section of the configuration.
+    pub rule: AskedRule,
+    /// What for, in one sentence.
+    pub why: Line<200>,
+    /// The driver does useful work without it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
+}
+
+/// A wish to see a folder of the operator's choice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FolderAsk {
+    /// The name under which the driver finds it: `/<name>`.
+    pub name: Name,
+    /// Read, or read and write.
+    pub access: Access,
+    /// What for, in one sentence.
+    pub why: Line<200>,
+    /// The driver does useful work without it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
+}
+
+/// Why there is no usable manifest.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ManifestError {
+    /// The component has no manifest section.
+    #[error(
+        "built without a manifest: build it with `servo driver build`, which embeds driver.toml"
+    )]
+    Missing,
+    /// It has several, and no rule says which one counts.
+    #[error(
+        "has {0} manifest sections where exactly one is allowed; build it again with `servo driver build`"
+    )]
+    Several(usize),
+    /// Over [`MAX_MANIFEST`].
+    #[error("its manifest has {0} bytes; at most {MAX_MANIFEST} are accepted")]
+    TooLarge(usize),
+    /// Not UTF-8.
+    #[error("its manifest is not UTF-8 text (byte {0})")]
+    NotUtf8(usize),
+    /// A member is missing, unknown, doubled or wrong.
+    #[error("its manifest is wrong at `{key}`: {message}")]
+    Json {
+        /// The member, for example `asks.http[0].rule`.
+        key: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The same, in a `driver.toml`.
+    #[error("{}:{line}:{column}: `{key}`: {message}", file.display())]
+    Toml {
+        /// The file.
+        file: std::path::PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// Column in characters, from 1.
+        column: usize,
+        /// The key, for example `asks.http[0].rule`.
+        key: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// Not a component, so there is nothing to read it from or embed it in.
+    #[error(transparent)]
+    NotAComponent(#[from] NotAComponent),
+}
+
+impl Manifest {
+    /// The embedded form.
+    ///
+    /// # Errors
+    /// [`ManifestError::TooLarge`].
+    pub fn to_json(&self) -> Result<Vec<u8>, ManifestError> {
+        let json = serde_json::to_vec(self).map_err(|error| ManifestError::Json {
+            key: String::new(),
+            message: error.to_string(),
+        })?;
+        match json.len() {
+            size if size > MAX_MANIFEST => Err(ManifestError::TooLarge(size)),
+            _ => Ok(json),
+        }
+    }
+}
+
+/// The component with this manifest in it, in place of any it had before.
+///
+/// The rest of the component stays as it is, byte for byte, and embedding the
+/// same manifest again gives the same bytes.
+///
+/// # Errors
+/// When `component` is not a component or the manifest is too large.
+pub fn embed(component: &[u8], manifest: &Manifest) -> Result<Vec<u8>, ManifestError> {
+    let json = manifest.to_json()?;
+    let old = scan::scan(component)?.manifests;
+    let mut out = Vec::with_capacity(component.len() + json.len() + MANIFEST_SECTION.len() + 16);
+    let mut from = 0;
+    for section in old {
+        out.extend_from_slice(component.get(from..section.whole.start).unwrap_or_default());
+        from = section.whole.end;
+    }
+    out.extend_from_slice(component.get(from..).unwrap_or_default());
+    wasm_encoder::ComponentSection::append_to_component(
+        &wasm_encoder::CustomSection {
+            name: MANIFEST_SECTION.into(),
+            data: json.into(),
+        },
+        &mut out,
+    );
+    Ok(out)
+}
+
+/// Reads the manifest of a component without looking at anything else in it.
+///
+/// # Errors
+/// When there is not exactly one valid manifest.
+pub fn read(component: &[u8]) -> Result<Manifest, ManifestError> {
+    from_sections(&scan::scan(component)?.manifests)
+}
+
+pub(crate) fn from_sections(sections: &[Section<'_>]) -> Result<Manifest, ManifestError> {
+    match sections {
+        [] => Err(ManifestError::Missing),
+        [one] => from_json(one.data),
+        several => Err(ManifestError::Several(several.len())),
+    }
+}
+
+fn from_json(data: &[u8]) -> Result<Manifest, ManifestError> {
+    if data.len() > MAX_MANIFEST {
+        return Err(ManifestError::TooLarge(data.len()));
+    }
+    let text = str::from_utf8(data).map_err(|e| ManifestError::NotUtf8(e.valid_up_to()))?;
+    let mut json = serde_json::Deserializer::from_str(text);
+    let wrong = |key: String, message: String| ManifestError::Json { key, message };
+    let manifest = serde_path_to_error::deserialize(&mut json)
+        .map_err(|e| wrong(e.path().to_string(), e.inner().to_string()))?;
+    json.end()
+        .map_err(|e| wrong(".".to_owned(), e.to_string()))?;
+    Ok(manifest)
+}

@@ -1,0 +1,206 @@
+//! One pass over the outermost sections of a component.
+//!
+//! Nested modules and components are stepped over unread: what stands inside
+//! them cannot reach the host except through the outermost imports, and the
+//! engine validates them anyway before it compiles. So the cost is linear in
+//! the number of sections, nothing is allocated in proportion to a length
+//! that the file claims, and a bomb hidden in a function body costs nothing.
+
+use std::ops::Range;
+
+use wasmparser::{Chunk, ComponentExternalKind, Parser, Payload};
+
+/// Name of the custom section that holds the manifest.
+pub(crate) const MANIFEST_SECTION: &str = "servo-driver-manifest";
+
+/// A component of our world names about forty interfaces. Far more than that
+/// is no driver, and would only fill an operator's terminal.
+const MAX_NAMES: usize = 1000;
+
+/// What the outermost sections say.
+#[derive(Debug, Default)]
+pub(crate) struct Scan<'a> {
+    pub(crate) imports: Vec<Item<'a>>,
+    pub(crate) exports: Vec<Item<'a>>,
+    /// Every section named [`MANIFEST_SECTION`], in order.
+    pub(crate) manifests: Vec<Section<'a>>,
+}
+
+/// One import or export.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Item<'a> {
+    pub(crate) name: &'a str,
+    /// Interfaces are imported and exported as instances; all else is foreign.
+    pub(crate) is_instance: bool,
+}
+
+/// One custom section.
+#[derive(Debug, Clone)]
+pub(crate) struct Section<'a> {
+    /// Where it lies in the file, header included.
+    pub(crate) whole: Range<usize>,
+    /// What it holds.
+    pub(crate) data: &'a [u8],
+}
+
+/// Bytes that are not a whole component.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotAComponent {
+    /// There is nothing.
+    #[error("the file is empty")]
+    Empty,
+    /// It ends in the middle.
+    #[error(
+        "the file is truncated: it ends at byte {at} in the middle of a section; copy or build it again"
+    )]
+    Truncated {
+        /// Length of the file in bytes.
+        at: usize,
+    },
+    /// The text format, a script, an error page.
+    #[error("the file is text, not a compiled component; build it with `servo driver build`")]
+    Text,
+    /// A module without the component layer.
+    #[error(
+        "the file is a core WebAssembly module, not a component; build it for the target wasm32-wasip2 with `servo driver build`"
+    )]
+    CoreModule,
+    /// Native code: a program, a library, or code precompiled by an engine.
+    #[error(
+        "the file is precompiled native code, which cannot be checked and is never loaded; give the `.wasm` component it was made from"
+    )]
+    NativeCode,
+    /// WebAssembly of a kind that does not exist yet, or no longer.
+    #[error(
+        "the file is WebAssembly of an unknown form (version {version}, layer {layer}); build it with `servo driver build`"
+    )]
+    WrongLayer {
+        /// The version field of the header.
+        version: u16,
+        /// The layer field of the header: 0 is a module, 1 a component.
+        layer: u16,
+    },
+    /// Anything else.
+    #[error("the file is not WebAssembly")]
+    Unknown,
+    /// It begins like a component and is none.
+    #[error("the file is a damaged component: at byte {at}: {message}")]
+    Malformed {
+        /// Offset in the file.
+        at: usize,
+        /// What is wrong there.
+        message: String,
+    },
+}
+
+/// Looks at the header alone.
+fn check_header(bytes: &[u8]) -> Result<(), NotAComponent> {
+    const MAGIC: &[u8] = b"\0asm";
+    const ELF: &[u8] = b"\x7fELF";
+    // As long as the tools accept it: the only version of the component layer.
+    const COMPONENT_VERSION: u16 = 13;
+
+    if bytes.is_empty() {
+        return Err(NotAComponent::Empty);
+    }
+    if bytes.starts_with(ELF) {
+        return Err(NotAComponent::NativeCode);
+    }
+    if let Some(&[a, b, c, d]) = bytes
+        .strip_prefix(MAGIC)
+        .and_then(|rest| rest.first_chunk())
+    {
+        return match (u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d])) {
+            (COMPONENT_VERSION, 1) => Ok(()),
+            (1, 0) => Err(NotAComponent::CoreModule),
+            (version, layer) => Err(NotAComponent::WrongLayer { version, layer }),
+        };
+    }
+    if MAGIC.starts_with(bytes) || bytes.starts_with(MAGIC) {
+        return Err(NotAComponent::Truncated { at: bytes.len() });
+    }
+    let head = bytes.get(..256).unwrap_or(bytes);
+    let is_text = head
+        .iter()
+        .all(|&b| b >= b' ' && b != 0x7f || matches!(b, b'\t' | b'\n' | b'\r'));
+    Err(match is_text && head.utf8_chunks().count() <= 1 {
+        true => NotAComponent::Text,
+        false => NotAComponent::Unknown,
+    })
+}
+
+/// Reads the outermost sections of a component.
+pub(crate) fn scan(bytes: &[u8]) -> Result<Scan<'_>, NotAComponent> {
+    check_header(bytes)?;
+    let malformed = |error: wasmparser::BinaryReaderError| NotAComponent::Malformed {
+        at: error.offset(),
+        message: error.message().to_owned(),
+    };
+    let truncated = NotAComponent::Truncated { at: bytes.len() };
+    let mut found = Scan::default();
+    let mut parser = Parser::new(0);
+    let mut at = 0;
+    loop {
+        let rest = bytes.get(at..).ok_or_else(|| truncated.clone())?;
+        if rest.is_empty() {
+            return Ok(found);
+        }
+        let start = at;
+        let payload = match parser.parse(rest, false).map_err(malformed)? {
+            Chunk::NeedMoreData(_) => return Err(truncated),
+            Chunk::Parsed { consumed, payload } => {
+                at += consumed;
+                payload
+            }
+        };
+        match payload {
+            Payload::ModuleSection {
+                unchecked_range, ..
+            }
+            | Payload::ComponentSection {
+                unchecked_range, ..
+            } => at = unchecked_range.end,
+            Payload::ComponentImportSection(section) => {
+                for import in section {
+                    let import = import.map_err(malformed)?;
+                    let is_instance = import.ty.kind() == ComponentExternalKind::Instance;
+                    let name = import.name.name;
+                    keep(&mut found.imports, Item { name, is_instance }, start)?;
+                }
+            }
+            Payload::ComponentExportSection(section) => {
+                for export in section {
+                    let export = export.map_err(malformed)?;
+                    let is_instance = export.kind == ComponentExternalKind::Instance;
+                    let name = export.name.name;
+                    keep(&mut found.exports, Item { name, is_instance }, start)?;
+                }
+            }
+            Payload::CustomSection(section) if section.name() == MANIFEST_SECTION => {
+                found.manifests.push(Section {
+                    whole: start..at,
+                    data: section.data(),
+                });
+            }
+            Payload::UnknownSection { id, .. } => {
+                return Err(NotAComponent::Malformed {
+                    at: start,
+                    message: format!("unknown section {id}"),
+                });
+            }
+            _ => {}
+        }
+    }
+}
+
+fn keep<'a>(list: &mut Vec<Item<'a>>, item: Item<'a>, at: usize) -> Result<(), NotAComponent> {
+    if list.len() >= MAX_NAMES {
+        return Err(NotAComponent::Malformed {
+            at,
+            message: format!("more than {MAX_NAMES} imports or exports"),
+        });
+    }
+    list.push(item);
+    Ok(())
+}
