@@ -7,10 +7,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
+use serde_json::Value;
+use servo_policy::{Access, Budget};
 
 use crate::artifact::Artifact;
 use crate::digest::Digest;
-use crate::manifest::{Access, CancelSupport, DriverKind};
+use crate::manifest::{CancelSupport, DriverKind};
 
 /// All that is known about an artifact without running it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -55,6 +57,8 @@ pub struct Ask {
     pub rule: String,
     /// What it means.
     pub meaning: String,
+    /// The rule filled in from the driver's configuration, or why it cannot be.
+    pub resolved: Option<String>,
     /// What the driver says it is for; limits carry no reason.
     pub why: Option<String>,
     /// The driver does useful work without it.
@@ -62,8 +66,9 @@ pub struct Ask {
 }
 
 impl Artifact {
-    /// All that is known about it without running it.
-    pub fn inspect(&self) -> Inspection {
+    /// All that is known about it without running it. With the driver's
+    /// section of the configuration, the rules it asks for are filled in.
+    pub fn inspect(&self, config: Option<&Value>) -> Inspection {
         let manifest = self.manifest();
         let mut packages: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for import in self.imports() {
@@ -87,7 +92,7 @@ impl Artifact {
                 })
                 .collect(),
             cancel: manifest.cancel,
-            asks: asks(self),
+            asks: asks(self, config),
         }
     }
 }
@@ -106,29 +111,46 @@ fn meaning_of(package: &str) -> &'static str {
     }
 }
 
-fn asks(artifact: &Artifact) -> Vec<Ask> {
+fn asks(artifact: &Artifact, config: Option<&Value>) -> Vec<Ask> {
     let asks = &artifact.manifest().asks;
-    let http = asks.http.iter().map(|ask| Ask {
-        rule: format!("http: {}", ask.rule),
-        meaning: explain_rule(ask.rule.as_str()),
-        why: Some(ask.why.to_string()),
-        optional: ask.optional,
+    let http = asks.http.iter().enumerate().map(|(index, ask)| {
+        let resolve = |config| {
+            let key = format!("asks.http[{index}].rule");
+            match servo_policy::resolve_ask(ask.rule.as_str(), ask.optional, config, &key) {
+                Ok(Some(rule)) => rule.to_string(),
+                Ok(None) => "nothing, because it is not configured".to_owned(),
+                Err(error) => error.to_string(),
+            }
+        };
+        Ask {
+            rule: format!("http: {}", ask.rule),
+            meaning: explain_rule(ask.rule.as_str()),
+            resolved: config.map(resolve),
+            why: Some(ask.why.to_string()),
+            optional: ask.optional,
+        }
     });
-    let folders = asks.folder.iter().map(|ask| Ask {
-        rule: format!("folder: {} ({})", ask.name, ask.access.as_str()),
-        meaning: match ask.access {
-            Access::Read => format!("read files in a folder that you name `{}`", ask.name),
-            Access::Write => format!(
-                "read, create, change and remove files in a folder that you name `{}`",
+    let folders = asks.folder.iter().map(|ask| {
+        let (access, verbs) = match ask.access {
+            Access::Read => ("read", "read files"),
+            Access::Write => ("write", "read, create, change and remove files"),
+        };
+        Ask {
+            rule: format!("folder: {} ({access})", ask.name),
+            meaning: format!(
+                "{verbs} in a folder of your choice, which it sees as /{}",
                 ask.name
             ),
-        },
-        why: Some(ask.why.to_string()),
-        optional: ask.optional,
+            resolved: None,
+            why: Some(ask.why.to_string()),
+            optional: ask.optional,
+        }
     });
-    let limits = asks.limits.iter().map(|(name, value)| Ask {
+    let beyond = asks.limits.beyond(&Budget::default());
+    let limits = beyond.into_iter().map(|(name, value, usual)| Ask {
+        meaning: format!("use up to {value} of `{name}` where {usual} is usual"),
         rule: format!("limits: {name} {value}"),
-        meaning: format!("use up to {value} of `{name}` instead of the default"),
+        resolved: None,
         why: None,
         optional: false,
     });
@@ -169,6 +191,9 @@ impl fmt::Display for Inspection {
             let optional = if ask.optional { " (optional)" } else { "" };
             writeln!(f, "  - {}{optional}", ask.rule)?;
             writeln!(f, "    to {}", ask.meaning)?;
+            if let Some(resolved) = &ask.resolved {
+                writeln!(f, "    here that is: {resolved}")?;
+            }
             if let Some(why) = &ask.why {
                 writeln!(f, "    it says: {why}")?;
             }

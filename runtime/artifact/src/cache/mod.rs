@@ -266,6 +266,3 @@ fn temporary_name() -> io::Result<String> {
     getrandom::fill(&mut random).map_err(io::Error::other)?;
     Ok(format!("{}.tmp", hex(&random)))
 }
-
-#[cfg(test)]
-mod tests;

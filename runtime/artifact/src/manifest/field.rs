@@ -10,6 +10,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
+use servo_policy::LimitsSpec;
 
 use crate::manifest::FolderAsk;
 use crate::world;
@@ -154,45 +155,6 @@ impl From<World> for String {
     }
 }
 
-/// What may be done in a folder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Access {
-    /// Look and read.
-    Read,
-    /// Read, create, change and remove.
-    Write,
-}
-
-impl Access {
-    /// `read` or `write`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Access::Read => "read",
-            Access::Write => "write",
-        }
-    }
-}
-
-/// The value of a limit: a whole number, or a number with its unit (`64MiB`, `30s`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum LimitValue {
-    /// A plain count.
-    Count(u64),
-    /// A size or a length of time.
-    Text(Line<32>),
-}
-
-impl fmt::Display for LimitValue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            LimitValue::Count(count) => write!(f, "{count}"),
-            LimitValue::Text(text) => write!(f, "{text}"),
-        }
-    }
-}
-
 /// A rule as a driver asks for it: the grammar of `grants.http`, in which
 /// `${config.a.b}` may stand for text out of the driver's configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -215,46 +177,35 @@ impl AskedRule {
 impl TryFrom<String> for AskedRule {
     type Error = String;
 
+    /// With its placeholders filled in, it must be a rule.
     fn try_from(text: String) -> Result<AskedRule, String> {
-        const FORM: &str =
-            "a rule reads METHODS URL, for example \"GET,POST ${config.endpoint}/api/\"";
         let line = Line::<1024>::try_from(text)?;
-        let (methods, url) = line.as_str().split_once(' ').ok_or(FORM)?;
-        let is_method = |m: &str| !m.is_empty() && m.bytes().all(|b| b.is_ascii_uppercase());
-        if !methods.split(',').all(is_method) {
-            return Err(format!("{methods:?} is not a list of methods; {FORM}"));
-        }
-        if url.contains(char::is_whitespace) {
-            return Err(format!("the URL may hold no blanks; {FORM}"));
-        }
-        // With its placeholders filled in, the URL must be one.
         let mut filled = String::new();
-        let mut rest = url;
+        let mut rest = line.as_str();
         while let Some((before, after)) = rest.split_once('$') {
-            let path = after
+            let (path, after) = after
                 .strip_prefix("{config.")
-                .and_then(|after| after.split_once('}'));
-            let Some((path, after)) = path.filter(|(path, _)| is_config_path(path)) else {
+                .and_then(|after| after.split_once('}'))
+                .unwrap_or_default();
+            if !is_config_path(path) {
                 return Err(
-                    "`$` begins a placeholder, which reads ${config.member} or ${config.member.inner}"
+                    "`$` begins a placeholder: write ${config.key} or ${config.key.inner}"
                         .to_owned(),
                 );
-            };
+            }
             filled.push_str(before);
-            filled.push_str(match (filled.is_empty(), path) {
-                (true, _) => "http://placeholder.invalid",
-                (false, _) => "placeholder",
+            filled.push_str(match (before.chars().next_back(), after) {
+                (Some(' '), "") => "http://placeholder.example/",
+                (Some(' '), _) => "http://placeholder.example",
+                (Some(':'), _) => "1",
+                _ => "placeholder",
             });
             rest = after;
         }
         filled.push_str(rest);
-        let after_scheme = filled
-            .strip_prefix("http://")
-            .or_else(|| filled.strip_prefix("https://"))
-            .ok_or("the URL begins with http://, https:// or a placeholder that holds it")?;
-        match after_scheme.split_once('/') {
-            Some((host, _)) if !host.is_empty() => Ok(AskedRule(line.0)),
-            _ => Err("the URL needs a host and a path, at least `/`".to_owned()),
+        match filled.parse::<servo_policy::Rule>() {
+            Ok(_) => Ok(AskedRule(line.0)),
+            Err(error) => Err(format!("{}; {}", error.problem, error.hint)),
         }
     }
 }
@@ -285,6 +236,11 @@ pub(super) fn folders<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<FolderAsk>, D::Error> {
     let list: Vec<FolderAsk> = at_most::<16, _, _>(deserializer)?;
+    if list.iter().any(|folder| folder.name.as_str() == "scratch") {
+        return Err(de::Error::custom(
+            "`scratch` is the name of the temporary folder; choose another",
+        ));
+    }
     let mut names: Vec<&Name> = list.iter().map(|folder| &folder.name).collect();
     names.sort();
     match names.windows(2).find(|pair| pair.first() == pair.last()) {
@@ -292,5 +248,14 @@ pub(super) fn folders<'de, D: Deserializer<'de>>(
             "the folder `{name}` stands there twice"
         ))),
         _ => Ok(list),
+    }
+}
+
+/// Limits within the ranges that a grant may have.
+pub(super) fn limits<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LimitsSpec, D::Error> {
+    let limits = LimitsSpec::deserialize(deserializer)?;
+    match limits.resolve() {
+        Ok(_) => Ok(limits),
+        Err(error) => Err(de::Error::custom(error)),
     }
 }

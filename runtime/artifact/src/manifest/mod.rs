@@ -15,8 +15,9 @@ mod toml_text;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use servo_policy::{Access, LimitsSpec};
 
-pub use field::{Access, AskedRule, LimitValue, Line, Name, World};
+pub use field::{AskedRule, Line, Name, World};
 pub use toml_text::from_toml;
 
 use crate::scan::{self, MANIFEST_SECTION, NotAComponent, Section};
@@ -122,16 +123,23 @@ pub struct Asks {
         deserialize_with = "field::folders"
     )]
     pub folder: Vec<FolderAsk>,
-    /// What it needs beyond the default limits, by the names that
-    /// `grants.limits` has.
-    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
-    pub limits: std::collections::BTreeMap<String, LimitValue>,
+    /// What it needs beyond the default limits.
+    #[serde(
+        default,
+        skip_serializing_if = "is_default",
+        deserialize_with = "field::limits"
+    )]
+    pub limits: LimitsSpec,
+}
+
+fn is_default(limits: &LimitsSpec) -> bool {
+    *limits == LimitsSpec::default()
 }
 
 impl Asks {
     /// Whether it asks for nothing at all.
     pub fn is_empty(&self) -> bool {
-        self.http.is_empty() && self.folder.is_empty() && self.limits.is_empty()
+        self.http.is_empty() && self.folder.is_empty() && is_default(&self.limits)
     }
 }
 

@@ -1,0 +1,325 @@
+//! Nothing but what this installation wrote ever comes out of the cache.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a panic in a test is the report"
+)]
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use servo_artifact::{CacheError, CacheKey, CodeCache, Digest};
+use tempfile::TempDir;
+
+const LIMIT: u64 = 1 << 20;
+
+struct Fixture {
+    dir: TempDir,
+    cache: CodeCache,
+}
+
+impl Fixture {
+    fn new() -> Fixture {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = CodeCache::open(dir.path().join("code"), LIMIT).unwrap();
+        Fixture { dir, cache }
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.dir.path().join("code")
+    }
+
+    /// Stores code and says in which file it lies.
+    fn put(&self, key: &CacheKey, code: &[u8]) -> PathBuf {
+        let before = entries(&self.folder());
+        self.cache.put(key, code).unwrap();
+        let after = entries(&self.folder());
+        after
+            .into_iter()
+            .find(|file| !before.contains(file))
+            .unwrap()
+    }
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "code"))
+        .collect();
+    files.sort();
+    files
+}
+
+fn key(text: &str) -> CacheKey {
+    CacheKey::new(Digest::of(text.as_bytes()), "engine 48.0.8 x86-64")
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().mode() & 0o7777
+}
+
+#[test]
+fn what_was_put_comes_back_also_after_a_restart() {
+    let fixture = Fixture::new();
+    assert_eq!(fixture.cache.get(&key("a")), None);
+    let file = fixture.put(&key("a"), b"native code");
+    assert_eq!(fixture.cache.get(&key("a")).unwrap(), b"native code");
+    let again = CodeCache::open(fixture.folder(), LIMIT).unwrap();
+    assert_eq!(again.get(&key("a")).unwrap(), b"native code");
+    again.put(&key("a"), b"newer").unwrap();
+    assert_eq!(fixture.cache.get(&key("a")).unwrap(), b"newer");
+    assert_eq!(mode(&fixture.folder()), 0o700);
+    assert_eq!(mode(&fixture.folder().join("key")), 0o600);
+    assert_eq!(mode(&file), 0o600);
+}
+
+#[test]
+fn another_engine_or_artifact_finds_nothing() {
+    let fixture = Fixture::new();
+    let digest = Digest::of(b"a");
+    fixture.put(&CacheKey::new(digest, "engine 48.0.8"), b"code");
+    for other in [
+        CacheKey::new(digest, "engine 48.0.9"),
+        CacheKey::new(digest, "engine 48.0.8\n"),
+        CacheKey::new(Digest::of(b"b"), "engine 48.0.8"),
+    ] {
+        assert_eq!(fixture.cache.get(&other), None);
+    }
+}
+
+#[test]
+fn every_flipped_bit_is_noticed_and_the_entry_removed() {
+    let fixture = Fixture::new();
+    let code: Vec<u8> = (0..997).map(|i| (i % 251) as u8).collect();
+    let file = fixture.put(&key("a"), &code);
+    let whole = fs::read(&file).unwrap();
+    // A prime step visits all bit positions within a byte, header included.
+    for bit in (0..whole.len() * 8).step_by(29) {
+        let mut bad = whole.clone();
+        bad[bit / 8] ^= 1 << (bit % 8);
+        fs::write(&file, &bad).unwrap();
+        assert_eq!(fixture.cache.get(&key("a")), None, "bit {bit}");
+        assert!(!file.exists(), "bit {bit}: the entry is still there");
+        write_private(&file, &whole);
+    }
+    assert_eq!(fixture.cache.get(&key("a")).unwrap(), code);
+}
+
+fn write_private(file: &Path, bytes: &[u8]) {
+    fs::write(file, bytes).unwrap();
+    fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+#[test]
+fn cut_and_lengthened_entries_are_noticed() {
+    let fixture = Fixture::new();
+    let file = fixture.put(&key("a"), b"native code");
+    let whole = fs::read(&file).unwrap();
+    let longer = [&whole[..], b"x"].concat();
+    let cuts = (0..whole.len()).map(|end| whole[..end].to_vec());
+    for bad in cuts.chain([longer]) {
+        write_private(&file, &bad);
+        assert_eq!(fixture.cache.get(&key("a")), None, "{} bytes", bad.len());
+    }
+}
+
+#[test]
+fn swapped_entries_are_noticed() {
+    let fixture = Fixture::new();
+    let a = fixture.put(&key("a"), b"code of a");
+    let b = fixture.put(&key("b"), b"code of b");
+    let spare = fixture.folder().join("spare");
+    fs::rename(&a, &spare).unwrap();
+    fs::rename(&b, &a).unwrap();
+    fs::rename(&spare, &b).unwrap();
+    assert_eq!(fixture.cache.get(&key("a")), None);
+    assert_eq!(fixture.cache.get(&key("b")), None);
+}
+
+#[test]
+fn an_entry_of_another_installation_is_noticed() {
+    let (ours, theirs) = (Fixture::new(), Fixture::new());
+    let from = theirs.put(&key("a"), b"code");
+    let to = ours.folder().join(from.file_name().unwrap());
+    fs::copy(&from, &to).unwrap();
+    assert_eq!(theirs.cache.get(&key("a")).unwrap(), b"code");
+    assert_eq!(ours.cache.get(&key("a")), None);
+}
+
+#[test]
+fn links_and_entries_that_others_may_write_are_refused() {
+    let fixture = Fixture::new();
+    let file = fixture.put(&key("a"), b"code");
+    for bits in [0o640, 0o604, 0o620, 0o666] {
+        fs::set_permissions(&file, fs::Permissions::from_mode(bits)).unwrap();
+        assert_eq!(fixture.cache.get(&key("a")), None, "{bits:o}");
+        fixture.cache.put(&key("a"), b"code").unwrap();
+    }
+    // The very same bytes, but through a link that could be turned elsewhere.
+    let aside = fixture.dir.path().join("aside");
+    fs::rename(&file, &aside).unwrap();
+    symlink(&aside, &file).unwrap();
+    assert_eq!(fixture.cache.get(&key("a")), None);
+    assert!(!file.is_symlink(), "the link is still there");
+    assert!(aside.exists(), "what it pointed at was touched");
+}
+
+#[test]
+fn a_folder_or_key_that_is_not_ours_alone_is_refused() {
+    let fixture = Fixture::new();
+    let folder = fixture.folder();
+    let refusal = |path: &Path| match CodeCache::open(path, LIMIT) {
+        Err(error @ CacheError::Unsafe { .. }) => error.to_string(),
+        other => panic!("{other:?}"),
+    };
+    let link = fixture.dir.path().join("link");
+    symlink(&folder, &link).unwrap();
+    assert!(refusal(&link).contains("symbolic link"));
+    assert!(refusal(&link.join("")).contains("symbolic link"));
+    assert!(refusal(&link.join(".")).contains("symbolic link"));
+    for bits in [0o750, 0o705, 0o777, 0o1777] {
+        fs::set_permissions(&folder, fs::Permissions::from_mode(bits)).unwrap();
+        assert!(refusal(&folder).contains("chmod 700"), "{bits:o}");
+    }
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+
+    let key_file = folder.join("key");
+    fs::set_permissions(&key_file, fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(refusal(&folder).contains("others may use it"));
+    fs::set_permissions(&key_file, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(&key_file, b"short").unwrap();
+    assert!(refusal(&folder).contains("5 bytes instead of 32"));
+    fs::remove_file(&key_file).unwrap();
+    symlink("/dev/zero", &key_file).unwrap();
+    assert!(refusal(&folder).contains("symbolic link"));
+}
+
+#[test]
+fn a_folder_of_another_user_is_refused() {
+    // Only root can make a folder that belongs to somebody else; for others
+    // the root folder is one.
+    let dir = tempfile::tempdir().unwrap();
+    let theirs = dir.path().join("theirs");
+    fs::create_dir(&theirs).unwrap();
+    fs::set_permissions(&theirs, fs::Permissions::from_mode(0o700)).unwrap();
+    let path = match std::os::unix::fs::chown(&theirs, Some(65534), None) {
+        Ok(()) => theirs.as_path(),
+        Err(_) => Path::new("/"),
+    };
+    let error = CodeCache::open(path, LIMIT).unwrap_err().to_string();
+    assert!(error.contains("belongs to another user"), "{error}");
+}
+
+#[test]
+fn a_folder_exchanged_after_opening_changes_nothing() {
+    let fixture = Fixture::new();
+    fixture.put(&key("a"), b"code");
+    let folder = fixture.folder();
+    fs::rename(&folder, fixture.dir.path().join("moved")).unwrap();
+    fs::create_dir(&folder).unwrap();
+    assert_eq!(fixture.cache.get(&key("a")).unwrap(), b"code");
+    fixture.cache.put(&key("b"), b"more").unwrap();
+    assert_eq!(entries(&folder), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn caches_opened_at_once_agree_on_one_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("code");
+    let caches: Vec<CodeCache> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| CodeCache::open(&path, LIMIT).unwrap()))
+            .collect();
+        threads.into_iter().map(|t| t.join().unwrap()).collect()
+    });
+    caches[0].put(&key("a"), b"code").unwrap();
+    for cache in &caches {
+        assert_eq!(cache.get(&key("a")).unwrap(), b"code");
+    }
+}
+
+#[test]
+fn what_was_used_longest_ago_is_evicted() {
+    let fixture = Fixture::new();
+    let quarter = vec![7; (LIMIT / 4 - 100) as usize];
+    let past = |file: &Path, seconds: u64| {
+        let then = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+        fs::File::open(file).unwrap().set_modified(then).unwrap();
+    };
+    for (i, name) in ["a", "b", "c", "d"].into_iter().enumerate() {
+        let file = fixture.put(&key(name), &quarter);
+        past(&file, 1000 + i as u64);
+    }
+    let stale = fixture.folder().join("0.tmp");
+    fs::write(&stale, b"left by a crash").unwrap();
+    past(&stale, 1000);
+    let fresh = fixture.folder().join("1.tmp");
+    fs::write(&fresh, b"being written").unwrap();
+
+    assert!(
+        fixture.cache.get(&key("a")).is_some(),
+        "and so it is used last"
+    );
+    fixture.cache.put(&key("e"), &quarter).unwrap();
+    let left = ["a", "b", "c", "d", "e"].map(|name| fixture.cache.get(&key(name)).is_some());
+    assert_eq!(left, [true, false, true, true, true]);
+    assert!(!stale.exists() && fresh.exists());
+
+    // Larger than the whole cache: kept out, and nothing is lost for it.
+    fixture
+        .cache
+        .put(&key("f"), &vec![7; LIMIT as usize])
+        .unwrap();
+    assert_eq!(fixture.cache.get(&key("f")), None);
+    assert!(fixture.cache.get(&key("a")).is_some());
+}
+
+#[test]
+fn a_refused_entry_is_reported_to_the_audit() {
+    let fixture = Fixture::new();
+    let file = fixture.put(&key("a"), b"code");
+    let name = file.file_name().unwrap().to_str().unwrap().to_owned();
+    fs::write(
+        &file,
+        b"something else entirely, and long enough to have a header",
+    )
+    .unwrap();
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let writer = Arc::clone(&lines);
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(move || Sink(Arc::clone(&writer)))
+        .with_ansi(false)
+        .finish();
+    let found = tracing::subscriber::with_default(subscriber, || {
+        assert_eq!(fixture.cache.get(&key("absent")), None);
+        fixture.cache.get(&key("a"))
+    });
+    assert_eq!(found, None);
+    let text = String::from_utf8(lines.lock().unwrap().clone()).unwrap();
+    assert_eq!(text.lines().count(), 1, "{text}");
+    for word in [
+        "WARN",
+        "servo::audit",
+        &name,
+        "authentication code does not match",
+    ] {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+}
+
+struct Sink(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
