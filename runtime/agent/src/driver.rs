@@ -1,0 +1,256 @@
+//! What the agent needs of a driver.
+//!
+//! The traits are the seam between the agent and whatever runs drivers: the
+//! sandbox in production, plain Rust in tests. They speak in the words of the
+//! wire protocol, so that a sandboxed driver is nothing but a translation.
+//! Drivers are steps, as in the contract `servo:driver`: a step ends with a
+//! result or with a wish to be called again, and the waiting is the agent's.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use servo_protocol::{
+    Application, AppliedApplication, Control, Failure, Measurement, Metrics, Reason, Status,
+};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::progress::ProgressSink;
+
+/// What stands in a driver's manifest and matters to the agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DriverFacts {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Digest of its bytes, `sha256:<hex>`; none for drivers that are no artifact.
+    pub digest: Option<String>,
+    /// How it can be cancelled.
+    pub cancel: CancelSupport,
+}
+
+/// How a driver can be cancelled inside a step. Between steps it always can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CancelSupport {
+    /// Not at all: the step is dropped at once.
+    #[default]
+    None,
+    /// It learns of it from its progress reports and ends by itself within the grace.
+    Report,
+    /// As `Report`, and it has a step of its own to undo what it began.
+    Step,
+}
+
+/// Identity of one call: of all steps of one operation, from start to result.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CallId(Arc<str>);
+
+impl CallId {
+    /// An id made of the command's id, or of random digits.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// Sixteen random hexadecimal digits.
+    #[must_use]
+    pub fn random() -> Self {
+        // Without an entropy source the id only has to differ from its neighbours.
+        let number = getrandom::u64().unwrap_or_else(|_| {
+            std::time::SystemTime::now()
+                .duration_since(std::time::UNIX_EPOCH)
+                .map_or(0, |since| u64::from(since.subsec_nanos()) ^ since.as_secs())
+        });
+        Self(format!("{number:016x}").into())
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What every step is given beside its request.
+#[derive(Debug, Clone)]
+pub struct CallContext {
+    /// The application's id.
+    pub app: String,
+    /// Which call this step belongs to.
+    pub call: CallId,
+    /// Where the driver tells how far it is.
+    pub progress: ProgressSink,
+    /// Set when the call is no longer wanted.
+    pub cancel: CancellationToken,
+    /// When the whole call must have ended.
+    pub deadline: Instant,
+}
+
+/// What is to be measured.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct MeasureRequest {
+    /// Names of the metrics wanted; absent: all there are.
+    pub metrics: Option<Vec<String>>,
+    /// How to measure.
+    pub control: Control,
+}
+
+/// What is to be adjusted.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct AdjustRequest {
+    /// The values to bring into force; each fits what the driver described.
+    pub application: AppliedApplication,
+    /// How to adjust.
+    pub control: Control,
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step<T> {
+    /// The call is complete.
+    Done(T),
+    /// Call again later.
+    Wait(Pause),
+}
+
+/// A wish to be called again later.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Pause {
+    /// How long to wait.
+    pub wait: Duration,
+    /// What the driver needs to go on: JSON text.
+    pub state: String,
+    /// Percent of the whole call done when the wait begins.
+    pub progress: Option<f64>,
+    /// What is being waited for, for people.
+    pub message: Option<String>,
+}
+
+/// How a driver failed, as the service will see it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{status}{}: {message}", reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default())]
+pub struct DriverFailure {
+    /// The kind of failure; `ok` counts as `failed`.
+    pub status: Status,
+    /// One machine-readable word.
+    pub reason: Option<Reason>,
+    /// Text for people.
+    pub message: String,
+}
+
+impl DriverFailure {
+    /// A failure with a reason.
+    #[must_use]
+    pub fn new(status: Status, reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            reason: Some(reason),
+            message: message.into(),
+        }
+    }
+}
+
+impl From<DriverFailure> for Failure {
+    fn from(failure: DriverFailure) -> Self {
+        let status = match failure.status {
+            Status::Ok => Status::Failed,
+            other => other,
+        };
+        Self {
+            status,
+            reason: failure.reason,
+            message: Some(failure.message),
+        }
+    }
+}
+
+/// A driver that measures.
+///
+/// Every future may be dropped at any await: dropping it must end the step and
+/// free what it holds.
+#[async_trait]
+pub trait MeasureDriver: Send + Sync {
+    /// What it is.
+    fn facts(&self) -> &DriverFacts;
+
+    /// The metrics it can report. Quick, and changes nothing.
+    ///
+    /// # Errors
+    /// As the driver says, or why it could not run.
+    async fn describe(&self, cx: &CallContext) -> Result<Metrics, DriverFailure>;
+
+    /// One step: the first without `resume`, each later one with the state of
+    /// the pause before it.
+    ///
+    /// # Errors
+    /// As the driver says, or why it could not run.
+    async fn step(
+        &self,
+        cx: &CallContext,
+        request: &MeasureRequest,
+        resume: Option<&str>,
+    ) -> Result<Step<Measurement>, DriverFailure>;
+
+    /// Undoes what a cancelled call began. Only called when the facts say
+    /// [`CancelSupport::Step`] and the call had paused.
+    ///
+    /// # Errors
+    /// As the driver says, or why it could not run.
+    async fn cancelled(
+        &self,
+        cx: &CallContext,
+        request: &MeasureRequest,
+        state: &str,
+    ) -> Result<(), DriverFailure>;
+}
+
+/// A driver that adjusts.
+///
+/// Every future may be dropped at any await: dropping it must end the step and
+/// free what it holds.
+#[async_trait]
+pub trait AdjustDriver: Send + Sync {
+    /// What it is.
+    fn facts(&self) -> &DriverFacts;
+
+    /// The application's settings with their limits and present values. Quick,
+    /// and changes nothing.
+    ///
+    /// # Errors
+    /// As the driver says, or why it could not run.
+    async fn describe(&self, cx: &CallContext) -> Result<Application, DriverFailure>;
+
+    /// One step: the first without `resume`, each later one with the state of
+    /// the pause before it. The result is the settings now in force; empty:
+    /// those requested.
+    ///
+    /// # Errors
+    /// As the driver says, or why it could not run.
+    async fn step(
+        &self,
+        cx: &CallContext,
+        request: &AdjustRequest,
+        resume: Option<&str>,
+    ) -> Result<Step<AppliedApplication>, DriverFailure>;
+
+    /// Undoes what a cancelled call began. Only called when the facts say
+    /// [`CancelSupport::Step`] and the call had paused.
+    ///
+    /// # Errors
+    /// As the driver says, or why it could not run.
+    async fn cancelled(
+        &self,
+        cx: &CallContext,
+        request: &AdjustRequest,
+        state: &str,
+    ) -> Result<(), DriverFailure>;
+}
