@@ -1,1 +1,30 @@
-//! placeholder
+//! The one way out: every request of a driver, and of ourselves, leaves here.
+//!
+//! A guest's request is decided on in canonical form ([`servo_policy`]),
+//! metered, given a vetted address, rebuilt, and only then sent; what comes
+//! back is capped and timed. One module does each step, and [`Lane::send`] is
+//! the only place that puts them in order, so that no second path can forget
+//! one. A [`Gate`] is made once per process, a [`Lane`] once per driver of a
+//! servo: connections, TLS sessions and counters belong to a lane and to one
+//! of its rules, and are never shared with another owner.
+
+#![forbid(unsafe_code)]
+
+mod body;
+mod client;
+mod error;
+mod gate;
+mod headers;
+mod lane;
+mod ledger;
+mod meter;
+mod resolver;
+mod tls;
+
+pub use body::{Body, BodyError, empty, full};
+pub use error::{ConnectFailure, EgressError, Phase, Quota, SendError, TlsFailure};
+pub use gate::{Gate, Owner};
+pub use lane::Lane;
+pub use ledger::{DenialCount, Ledger, LedgerSnapshot, RuleUse};
+pub use meter::{CallMeter, Timeouts, Usage};
+pub use resolver::{Resolver, SystemResolver};

@@ -1,0 +1,283 @@
+//! Bodies under way: counted, capped and timed, one piece at a time.
+//!
+//! Nothing is collected here. A piece is handed on as soon as it comes, and the
+//! next one is read when the other side asks for it, so a body of any size
+//! costs the same memory.
+
+use std::error::Error;
+use std::future::Future as _;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use futures_util::Stream;
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Empty, Full};
+use servo_policy::RuleId;
+use tokio::time::{Instant, Sleep};
+
+use crate::error::{Phase, SendError, find, protocol};
+use crate::lane::Inner as Lane;
+use crate::meter::{CallMeter, Clock, InFlight};
+
+/// A body, of a request or of a response.
+pub type Body = UnsyncBoxBody<Bytes, BodyError>;
+
+/// A body that ended before its end.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BodyError {
+    /// Larger than the call may send or receive.
+    #[error("the body is larger than the {limit} bytes allowed")]
+    TooLarge {
+        /// The limit, in bytes.
+        limit: u64,
+    },
+    /// More or less than `content-length` said.
+    #[error("the body is not as long as its content-length says")]
+    Length,
+    /// A limit of time.
+    #[error("timed out: {0}")]
+    Timeout(Phase),
+    /// The other side broke the protocol, or went away.
+    #[error("the exchange failed: {0}")]
+    Protocol(&'static str),
+    /// The one who makes the body gave up.
+    #[error("the body was given up by its sender")]
+    Aborted(#[source] Box<dyn Error + Send + Sync>),
+}
+
+impl BodyError {
+    /// The same failure, seen by the one who waits for the response.
+    pub(crate) fn as_send_error(&self) -> SendError {
+        match self {
+            Self::TooLarge { limit } => SendError::TooLarge { limit: *limit },
+            Self::Length => {
+                SendError::Request("the body is not as long as its content-length says")
+            }
+            Self::Timeout(phase) => SendError::Timeout(*phase),
+            Self::Protocol(what) => SendError::Protocol(what),
+            Self::Aborted(_) => SendError::Request("the body was given up by its sender"),
+        }
+    }
+}
+
+/// A body without content.
+pub fn empty() -> Body {
+    Empty::new().map_err(|never| match never {}).boxed_unsync()
+}
+
+/// A body of these bytes.
+pub fn full(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into())
+        .map_err(|never| match never {})
+        .boxed_unsync()
+}
+
+/// Empty pieces passed over before others get a turn: a body of nothing but
+/// empty pieces is work without progress.
+const EMPTY_IN_A_ROW: usize = 32;
+
+/// A request body on its way out: data only (trailers and empty pieces are
+/// dropped), no longer than the cap, exactly as long as declared.
+pub(crate) struct Outgoing {
+    pub(crate) body: Body,
+    pub(crate) lane: Arc<Lane>,
+    pub(crate) rule: RuleId,
+    pub(crate) call: CallMeter,
+    pub(crate) sent: u64,
+    pub(crate) declared: Option<u64>,
+    pub(crate) over: bool,
+}
+
+impl Outgoing {
+    fn take(&mut self, data: Bytes) -> Result<Bytes, BodyError> {
+        let limit = self.call.limits().request_bytes;
+        let size = data.len() as u64;
+        self.sent = self.sent.saturating_add(size);
+        if self.sent > limit {
+            return Err(BodyError::TooLarge { limit });
+        }
+        if self.declared.is_some_and(|declared| self.sent > declared) {
+            return Err(BodyError::Length);
+        }
+        self.call.sent(size);
+        self.lane.ledger.sent(self.rule, size);
+        Ok(data)
+    }
+}
+
+impl Stream for Outgoing {
+    type Item = Result<Bytes, BodyError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        if this.over {
+            return Poll::Ready(None);
+        }
+        for _ in 0..EMPTY_IN_A_ROW {
+            let item = match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) if data.is_empty() => continue,
+                    Ok(data) => Some(this.take(data)),
+                    Err(_trailers) => continue,
+                },
+                Some(Err(error)) => Some(Err(error)),
+                None if this.declared.is_some_and(|declared| this.sent != declared) => {
+                    Some(Err(BodyError::Length))
+                }
+                None => None,
+            };
+            this.over = !matches!(item, Some(Ok(_)));
+            return Poll::Ready(item);
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+/// A response body on its way in. Holds the place of its request in the call's
+/// concurrency until its end, its failure or its drop, whichever is first.
+pub(crate) struct Incoming {
+    /// Gone once the body is over: the connection is given back, or closed.
+    open: Option<Open>,
+}
+
+struct Open {
+    body: reqwest::Body,
+    left: u64,
+    clock: Clock,
+    timer: Option<Pin<Box<Sleep>>>,
+    armed: bool,
+    lane: Arc<Lane>,
+    rule: RuleId,
+    call: CallMeter,
+    _held: InFlight,
+}
+
+impl Incoming {
+    pub(crate) fn new(
+        body: reqwest::Body,
+        clock: Clock,
+        lane: Arc<Lane>,
+        rule: RuleId,
+        call: CallMeter,
+        held: InFlight,
+    ) -> Self {
+        let left = call.limits().response_bytes;
+        Self {
+            open: Some(Open {
+                body,
+                left,
+                clock,
+                timer: None,
+                armed: false,
+                lane,
+                rule,
+                call,
+                _held: held,
+            }),
+        }
+    }
+}
+
+impl Open {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        for _ in 0..EMPTY_IN_A_ROW {
+            let Poll::Ready(next) = Pin::new(&mut self.body).poll_frame(cx) else {
+                return self.poll_timer(cx);
+            };
+            self.armed = false;
+            // A sender that never pauses would never meet the timer.
+            if Instant::now() >= self.clock.end {
+                return Poll::Ready(Some(Err(BodyError::Timeout(Phase::Total))));
+            }
+            match next.map(|frame| frame.map(Frame::into_data)) {
+                Some(Ok(Ok(data))) if data.is_empty() => {}
+                Some(Ok(Ok(data))) => return Poll::Ready(Some(self.take(data))),
+                Some(Ok(Err(_trailers))) => {}
+                Some(Err(error)) => {
+                    let what = find::<hyper::Error>(&error)
+                        .map_or("the connection was closed in the middle", protocol);
+                    return Poll::Ready(Some(Err(BodyError::Protocol(what))));
+                }
+                None => return Poll::Ready(None),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// The timer is touched only while the other side is silent: a body that
+    /// came together with its head costs none.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        if !self.armed {
+            let until = (Instant::now() + self.clock.idle).min(self.clock.end);
+            match &mut self.timer {
+                Some(timer) => timer.as_mut().reset(until),
+                None => self.timer = Some(Box::pin(tokio::time::sleep_until(until))),
+            }
+            self.armed = true;
+        }
+        let Some(timer) = &mut self.timer else {
+            return Poll::Pending;
+        };
+        ready!(timer.as_mut().poll(cx));
+        let phase = if timer.deadline() >= self.clock.end {
+            Phase::Total
+        } else {
+            Phase::Idle
+        };
+        Poll::Ready(Some(Err(BodyError::Timeout(phase))))
+    }
+
+    fn take(&mut self, data: Bytes) -> Result<Bytes, BodyError> {
+        let size = data.len() as u64;
+        self.call.received(size);
+        self.lane.ledger.received(self.rule, size);
+        match self.left.checked_sub(size) {
+            Some(left) => {
+                self.left = left;
+                Ok(data)
+            }
+            None => Err(BodyError::TooLarge {
+                limit: self.call.limits().response_bytes,
+            }),
+        }
+    }
+}
+
+impl http_body::Body for Incoming {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let Some(open) = &mut self.open else {
+            return Poll::Ready(None);
+        };
+        let item = ready!(open.poll(cx));
+        // The last piece of a body of known length also ends it, so that the
+        // request's place is free before the reader asks once more.
+        if !matches!(item, Some(Ok(_))) || open.body.is_end_stream() {
+            self.open = None;
+        }
+        Poll::Ready(item.map(|data| data.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.open
+            .as_ref()
+            .is_none_or(|open| open.body.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.open
+            .as_ref()
+            .map_or_else(|| SizeHint::with_exact(0), |open| open.body.size_hint())
+    }
+}

@@ -1,0 +1,109 @@
+//! The HTTP client of one rule.
+//!
+//! One client per rule keeps pools apart: a connection is reused only by the
+//! owner, the rule and hence the identity it was made for. Clients are made on
+//! first use; most rules of most servos are never used.
+//!
+//! What is switched off here is switched off because it would act behind the
+//! decision: redirects and retries send requests that nobody decided on,
+//! proxies resolve names for us, decompression turns a capped body into an
+//! uncapped one, HTTP/2 shares connections in ways the meters do not see.
+
+use std::error::Error;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use reqwest::Client;
+use rustls::ClientConfig;
+use tower::{Layer, Service};
+
+use crate::error::ConnectTimedOut;
+use crate::resolver::Vetting;
+
+/// Header fields accepted in a response. Real ones have about twenty.
+const MOST_HEADERS: usize = 64;
+
+/// Connections kept per host while nobody uses them, and for how long. A load
+/// test finds its connections again; an idle servo holds none for long.
+const KEPT_IDLE: usize = 32;
+const KEPT_FOR: Duration = Duration::from_secs(30);
+
+tokio::task_local! {
+    /// How long the request that is being polled may wait for a connection.
+    /// The client knows one such time for its life; our calls each have theirs.
+    pub(crate) static CONNECT_TIME: Duration;
+}
+
+/// Are connections kept for the next request?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keep {
+    Kept,
+    Fresh,
+}
+
+pub(crate) fn build(tls: ClientConfig, vetting: Vetting, keep: Keep) -> reqwest::Result<Client> {
+    Client::builder()
+        .tls_backend_preconfigured(tls)
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .no_proxy()
+        .http1_only()
+        .http1_max_headers(MOST_HEADERS)
+        .pool_max_idle_per_host(match keep {
+            Keep::Kept => KEPT_IDLE,
+            Keep::Fresh => 0,
+        })
+        .pool_idle_timeout(KEPT_FOR)
+        .dns_resolver(Arc::new(vetting))
+        .connector_layer(ConnectLayer)
+        .build()
+}
+
+/// Ends a connection attempt (lookup, TCP, TLS) that takes longer than the
+/// request that started it may wait.
+#[derive(Clone, Copy)]
+struct ConnectLayer;
+
+#[derive(Clone)]
+struct Connect<S>(S);
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+impl<S> Layer<S> for ConnectLayer {
+    type Service = Connect<S>;
+
+    fn layer(&self, inner: S) -> Connect<S> {
+        Connect(inner)
+    }
+}
+
+impl<S, R> Service<R> for Connect<S>
+where
+    S: Service<R, Error = BoxError>,
+    S::Future: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<S::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, destination: R) -> Self::Future {
+        let limit = CONNECT_TIME
+            .try_with(|limit| *limit)
+            .unwrap_or(Duration::from_secs(5));
+        let connecting = self.0.call(destination);
+        Box::pin(async move {
+            match tokio::time::timeout(limit, connecting).await {
+                Ok(connected) => connected,
+                Err(_) => Err(ConnectTimedOut.into()),
+            }
+        })
+    }
+}

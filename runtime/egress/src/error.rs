@@ -1,0 +1,256 @@
+//! What can go wrong on the way out, in types.
+//!
+//! These errors may reach the guest. They hold its own request, its own limits
+//! and a reason from a closed list; never an address, a certificate, a path of
+//! the host or the text of a lower layer's error.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use servo_policy::{AddressClass, Denial};
+
+use crate::BodyError;
+
+/// A gate or a lane that could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EgressError {
+    /// The certificate authority of a rule cannot be used.
+    #[error("the certificate authority {path}: {problem}")]
+    Authority {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The TLS library refuses our settings.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
+}
+
+/// A request that was not answered.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// No rule allows it. Nothing left this machine, not even a name lookup.
+    #[error("{0}")]
+    Denied(Denial),
+    /// A rule allows it, but every address of its host is one that the rule
+    /// may not reach. No connection was tried.
+    #[error("{0}")]
+    AddressDenied(Denial),
+    /// The host's name has no address, or the lookup failed.
+    #[error("the host's name could not be resolved")]
+    Resolve,
+    /// No connection.
+    #[error("no connection: {0}")]
+    Connect(ConnectFailure),
+    /// No protected connection. There is no fallback to an unprotected one.
+    #[error("no protected connection: {0}")]
+    Tls(TlsFailure),
+    /// A limit of time.
+    #[error("timed out: {0}")]
+    Timeout(Phase),
+    /// The request's body is larger than the call may send.
+    #[error("the request body is larger than the {limit} bytes allowed")]
+    TooLarge {
+        /// The limit, in bytes.
+        limit: u64,
+    },
+    /// The call has used up what it may use.
+    #[error("quota exhausted: {0}")]
+    QuotaExhausted(Quota),
+    /// A request that is not valid HTTP, or asks for what only the host decides.
+    #[error("the request is refused: {0}")]
+    Request(&'static str),
+    /// The other side broke the protocol, or went away.
+    #[error("the exchange failed: {0}")]
+    Protocol(&'static str),
+    /// A fault of this host; the log has the details.
+    #[error("the host could not send the request")]
+    Internal,
+}
+
+/// Why there is no connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectFailure {
+    /// Nobody listens there.
+    #[error("refused by the other side")]
+    Refused,
+    /// There is no way there.
+    #[error("the host cannot be reached")]
+    Unreachable,
+    /// Any other failure.
+    #[error("it failed")]
+    Other,
+}
+
+/// Why there is no protected connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsFailure {
+    /// No trusted authority signed the certificate.
+    #[error("the certificate is not signed by a trusted authority")]
+    UnknownIssuer,
+    /// The certificate is for another host.
+    #[error("the certificate is for another host")]
+    WrongName,
+    /// The certificate's time is over, or has not come.
+    #[error("the certificate is not valid at this time")]
+    NotValidNow,
+    /// The certificate is faulty in another way, or too weak.
+    #[error("the certificate is not acceptable")]
+    Certificate,
+    /// The handshake failed.
+    #[error("the handshake failed")]
+    Handshake,
+}
+
+/// The part of an exchange that took too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Name lookup, connection and TLS handshake.
+    #[error("no connection in time")]
+    Connect,
+    /// Waiting for the head of the response.
+    #[error("no answer in time")]
+    FirstByte,
+    /// Silence inside the response body.
+    #[error("the answer stopped in the middle")]
+    Idle,
+    /// The whole exchange.
+    #[error("the exchange took too long")]
+    Total,
+}
+
+/// What a call has used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Quota {
+    /// The number of requests.
+    #[error("the call has made all the requests it may make (`requests`)")]
+    Requests,
+    /// The number of requests at once.
+    #[error(
+        "the call has as many requests in flight as it may have (`concurrent_requests`); \
+         finish or drop a response body first"
+    )]
+    Concurrency,
+    /// The time of the call.
+    #[error("the call's time is over (`wall`)")]
+    Wall,
+}
+
+/// All addresses of a host are refused; holds the class of the first.
+#[derive(Debug)]
+pub(crate) struct AddressRefused(pub(crate) AddressClass);
+
+/// A name that has no address.
+#[derive(Debug)]
+pub(crate) struct ResolveFailed;
+
+/// A connection that was not there in time.
+#[derive(Debug)]
+pub(crate) struct ConnectTimedOut;
+
+macro_rules! marker {
+    ($name:ident, $text:literal) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str($text)
+            }
+        }
+        impl Error for $name {}
+    };
+}
+
+marker!(AddressRefused, "every address of the host is refused");
+marker!(ResolveFailed, "the name could not be resolved");
+marker!(ConnectTimedOut, "no connection in time");
+
+/// What a failed exchange was really about.
+pub(crate) enum Failure {
+    Address(AddressClass),
+    Send(SendError),
+}
+
+/// Sorts an error of the HTTP client by what caused it, looking through every
+/// layer that wrapped the cause.
+pub(crate) fn classify(error: &(dyn Error + 'static)) -> Failure {
+    if let Some(AddressRefused(class)) = find(error) {
+        return Failure::Address(*class);
+    }
+    Failure::Send(if find::<ResolveFailed>(error).is_some() {
+        SendError::Resolve
+    } else if find::<ConnectTimedOut>(error).is_some() {
+        SendError::Timeout(Phase::Connect)
+    } else if let Some(body) = find::<BodyError>(error) {
+        body.as_send_error()
+    } else if let Some(tls) = find::<rustls::Error>(error) {
+        SendError::Tls(tls_failure(tls))
+    } else if let Some(hyper) = find::<hyper::Error>(error) {
+        SendError::Protocol(protocol(hyper))
+    } else if let Some(io) = find::<io::Error>(error) {
+        SendError::Connect(match io.kind() {
+            io::ErrorKind::ConnectionRefused => ConnectFailure::Refused,
+            io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
+                ConnectFailure::Unreachable
+            }
+            _ => ConnectFailure::Other,
+        })
+    } else {
+        SendError::Protocol("the exchange was broken off")
+    })
+}
+
+pub(crate) fn protocol(error: &hyper::Error) -> &'static str {
+    if error.is_parse_too_large() {
+        "the head of the response is too large"
+    } else if error.is_parse() {
+        "the response is not valid HTTP"
+    } else if error.is_incomplete_message() {
+        "the connection was closed in the middle"
+    } else {
+        "the exchange was broken off"
+    }
+}
+
+fn tls_failure(error: &rustls::Error) -> TlsFailure {
+    use rustls::CertificateError as Bad;
+    match error {
+        rustls::Error::InvalidCertificate(bad) => match bad {
+            Bad::UnknownIssuer => TlsFailure::UnknownIssuer,
+            Bad::NotValidForName | Bad::NotValidForNameContext { .. } => TlsFailure::WrongName,
+            Bad::Expired
+            | Bad::ExpiredContext { .. }
+            | Bad::NotValidYet
+            | Bad::NotValidYetContext { .. } => TlsFailure::NotValidNow,
+            _ => TlsFailure::Certificate,
+        },
+        _ => TlsFailure::Handshake,
+    }
+}
+
+/// The first error of type `T` in a chain. An `io::Error` hides the error it
+/// wraps from `source`, so it is opened by hand.
+pub(crate) fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<T>() {
+            return Some(found);
+        }
+        if let Some(inner) = error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref)
+            && let Some(found) = find::<T>(inner)
+        {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}

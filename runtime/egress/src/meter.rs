@@ -1,0 +1,190 @@
+//! What one call may use of the network, and what it has used.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use servo_policy::Budget;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use crate::error::Quota;
+
+/// The shortest time a guest can ask to wait. Zero would mean "never wait" to
+/// some timers and "no limit" to others.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// Times a guest asks for. Each is a wish: it can shorten what the budget
+/// gives, never lengthen it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Name lookup, connection and TLS handshake.
+    pub connect: Option<Duration>,
+    /// From the start of the request to the head of the response.
+    pub first_byte: Option<Duration>,
+    /// Silence between two pieces of the response body.
+    pub between_bytes: Option<Duration>,
+}
+
+/// The meter of one call, over all its steps. Cheap to clone; clones share it.
+#[derive(Clone, Debug)]
+pub struct CallMeter(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    concurrency: Arc<Semaphore>,
+    deadline: Instant,
+    requests: u64,
+    limits: Limits,
+    used: AtomicU64,
+    denied: AtomicU64,
+    bytes_out: AtomicU64,
+    bytes_in: AtomicU64,
+}
+
+/// The limits of one request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) request_bytes: u64,
+    pub(crate) response_bytes: u64,
+    request_time: Duration,
+    connect_time: Duration,
+    idle_time: Duration,
+}
+
+/// What a call has used. Can be stored with the call and given to the meter of
+/// its next step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Requests sent.
+    pub requests: u64,
+    /// Requests refused, for any reason of policy or quota.
+    pub denied: u64,
+    /// Bytes of request bodies sent.
+    pub bytes_out: u64,
+    /// Bytes of response bodies received.
+    pub bytes_in: u64,
+}
+
+/// The times of one request, worked out once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    /// The end of the whole exchange.
+    pub(crate) end: Instant,
+    /// The latest moment for the head of the response.
+    pub(crate) head: Instant,
+    pub(crate) connect: Duration,
+    pub(crate) idle: Duration,
+}
+
+/// Held while a request is in flight, body included.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    _permit: OwnedSemaphorePermit,
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+impl InFlight {
+    /// Holds a place of the process as well.
+    pub(crate) fn with(self, place: OwnedSemaphorePermit) -> Self {
+        Self {
+            _place: Some(place),
+            ..self
+        }
+    }
+}
+
+impl CallMeter {
+    /// A fresh meter; the call's time begins now.
+    pub fn new(budget: &Budget) -> Self {
+        Self::resumed(budget, Usage::default(), budget.wall)
+    }
+
+    /// The meter of a call that goes on after it was stored: what it has used
+    /// already, and how much of its time is left.
+    pub fn resumed(budget: &Budget, used: Usage, left: Duration) -> Self {
+        Self(Arc::new(Inner {
+            concurrency: Arc::new(Semaphore::new(budget.concurrent_requests as usize)),
+            deadline: Instant::now() + left,
+            requests: budget.requests,
+            limits: Limits {
+                request_bytes: budget.request_bytes,
+                response_bytes: budget.response_bytes,
+                request_time: budget.request_time,
+                connect_time: budget.connect_time,
+                idle_time: budget.idle_time,
+            },
+            used: AtomicU64::new(used.requests),
+            denied: AtomicU64::new(used.denied),
+            bytes_out: AtomicU64::new(used.bytes_out),
+            bytes_in: AtomicU64::new(used.bytes_in),
+        }))
+    }
+
+    /// What the call has used up to now.
+    pub fn usage(&self) -> Usage {
+        Usage {
+            requests: self.0.used.load(Ordering::Relaxed),
+            denied: self.0.denied.load(Ordering::Relaxed),
+            bytes_out: self.0.bytes_out.load(Ordering::Relaxed),
+            bytes_in: self.0.bytes_in.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Requests in flight now, response bodies that are being read included.
+    pub fn in_flight(&self, budget: &Budget) -> usize {
+        (budget.concurrent_requests as usize).saturating_sub(self.0.concurrency.available_permits())
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    /// Takes one request out of the call's budget.
+    pub(crate) fn begin(&self) -> Result<InFlight, Quota> {
+        if Instant::now() >= self.0.deadline {
+            return Err(Quota::Wall);
+        }
+        let permit = Arc::clone(&self.0.concurrency)
+            .try_acquire_owned()
+            .map_err(|_| Quota::Concurrency)?;
+        self.0
+            .used
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+                (used < self.0.requests).then_some(used + 1)
+            })
+            .map_err(|_| Quota::Requests)?;
+        Ok(InFlight {
+            _permit: permit,
+            _place: None,
+        })
+    }
+
+    pub(crate) fn refused(&self) {
+        self.0.denied.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn sent(&self, bytes: u64) {
+        self.0.bytes_out.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn received(&self, bytes: u64) {
+        self.0.bytes_in.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn clock(&self, wishes: Timeouts) -> Clock {
+        let limits = &self.0.limits;
+        let now = Instant::now();
+        let clamp = |wish: Option<Duration>, most: Duration| {
+            wish.map_or(most, |wish| wish.clamp(SHORTEST, most.max(SHORTEST)))
+        };
+        let end = (now + limits.request_time).min(self.0.deadline);
+        Clock {
+            end,
+            head: (now + clamp(wishes.first_byte, limits.request_time)).min(end),
+            connect: clamp(wishes.connect, limits.connect_time),
+            idle: clamp(wishes.between_bytes, limits.idle_time),
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Names to addresses, vetted on the way.
+//!
+//! The HTTP client asks [`Vetting`] for the addresses of a host at the moment
+//! it dials, and dials what it is given. So one lookup serves the check and the
+//! connection, and a name that answers differently a second later (rebinding)
+//! gains nothing. A kept connection needs no lookup: its address was vetted.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use servo_policy::HttpGrant;
+
+use crate::error::{AddressRefused, ResolveFailed};
+
+/// Addresses tried per connection. A name with more is trying something.
+const MOST_ADDRESSES: usize = 16;
+
+/// Looks names up. Tests count the questions.
+#[async_trait]
+pub trait Resolver: Send + Sync {
+    /// The addresses of `host`.
+    ///
+    /// # Errors
+    /// The lookup failed.
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>>;
+}
+
+/// The system's resolver: `/etc/hosts`, DNS, whatever this machine uses.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemResolver;
+
+#[async_trait]
+impl Resolver for SystemResolver {
+    async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        let found = tokio::net::lookup_host((host, port)).await?;
+        Ok(found.collect())
+    }
+}
+
+/// The resolver of one rule: answers with addresses that the rule may reach.
+pub(crate) struct Vetting {
+    pub(crate) resolver: Arc<dyn Resolver>,
+    pub(crate) grant: HttpGrant,
+}
+
+impl Resolve for Vetting {
+    fn resolve(&self, name: Name) -> Resolving {
+        let resolver = Arc::clone(&self.resolver);
+        let grant = self.grant.clone();
+        Box::pin(async move {
+            let found = resolver
+                .resolve(name.as_str(), grant.rule.port)
+                .await
+                .map_err(|_| ResolveFailed)?;
+            let mut refused = None;
+            let mut vetted: Vec<SocketAddr> = Vec::with_capacity(found.len().min(MOST_ADDRESSES));
+            for address in found {
+                match grant.admits(address.ip()) {
+                    Ok(()) if vetted.len() < MOST_ADDRESSES => vetted.push(address),
+                    Ok(()) => {}
+                    Err(class) => refused = refused.or(Some(class)),
+                }
+            }
+            match (vetted.is_empty(), refused) {
+                (false, _) => Ok(Box::new(vetted.into_iter()) as Addrs),
+                (true, Some(class)) => Err(AddressRefused(class).into()),
+                (true, None) => Err(ResolveFailed.into()),
+            }
+        })
+    }
+}

@@ -1,0 +1,113 @@
+//! Who is trusted, and with what.
+//!
+//! The crypto provider is passed explicitly, so that no other crate of the
+//! process can change it by installing a default. System roots are read once,
+//! when the first rule needs them. A rule with its own authority trusts that
+//! one alone: an operator who names a private authority does not expect that
+//! any public one would do as well. Every client gets a session store of its
+//! own: a resumed session would tell a server that two tenants are one host.
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use rustls::client::Resumption;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+
+use crate::EgressError;
+
+/// The largest file of authorities that is read: the bundle of every public
+/// one is a quarter of this.
+const MOST_BYTES: u64 = 1 << 20;
+
+/// TLS sessions remembered per client; one client talks to one or few hosts.
+const SESSIONS: usize = 8;
+
+/// Whom a rule trusts.
+#[derive(Clone)]
+pub(crate) enum Trust {
+    /// Nobody: the rule is about plain http.
+    Nobody,
+    /// The authorities of this machine.
+    System,
+    /// One authority alone.
+    Only(Arc<RootCertStore>),
+}
+
+pub(crate) struct Tls {
+    provider: Arc<CryptoProvider>,
+    system: OnceLock<Arc<RootCertStore>>,
+}
+
+impl Tls {
+    pub(crate) fn new() -> Self {
+        Self {
+            provider: Arc::new(rustls::crypto::ring::default_provider()),
+            system: OnceLock::new(),
+        }
+    }
+
+    /// A configuration for one client.
+    pub(crate) fn config(&self, trust: &Trust) -> Result<ClientConfig, rustls::Error> {
+        let roots = match trust {
+            Trust::Nobody => Arc::new(RootCertStore::empty()),
+            Trust::System => Arc::clone(self.system.get_or_init(system_roots)),
+            Trust::Only(roots) => Arc::clone(roots),
+        };
+        let mut config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.resumption = Resumption::in_memory_sessions(SESSIONS);
+        Ok(config)
+    }
+}
+
+fn system_roots() -> Arc<RootCertStore> {
+    let found = rustls_native_certs::load_native_certs();
+    for error in &found.errors {
+        tracing::warn!(%error, "a system certificate could not be read");
+    }
+    let mut roots = RootCertStore::empty();
+    let (added, skipped) = roots.add_parsable_certificates(found.certs);
+    if added == 0 {
+        tracing::warn!(
+            skipped,
+            "no system certificate authority was found: https works only for rules with a `ca`"
+        );
+    }
+    Arc::new(roots)
+}
+
+/// Reads the one authority (or few) that a rule trusts, in PEM.
+pub(crate) fn read_authority(path: &Path) -> Result<Trust, EgressError> {
+    let refuse = |problem: String| EgressError::Authority {
+        path: path.to_owned(),
+        problem,
+    };
+    let size = std::fs::metadata(path)
+        .map_err(|e| refuse(e.to_string()))?
+        .len();
+    if size > MOST_BYTES {
+        return Err(refuse(format!(
+            "{size} bytes are more than the {MOST_BYTES} allowed"
+        )));
+    }
+    let text = std::fs::read(path).map_err(|e| refuse(e.to_string()))?;
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&text) {
+        let certificate = certificate.map_err(|e| refuse(format!("not PEM: {e}")))?;
+        roots
+            .add(certificate)
+            .map_err(|e| refuse(format!("not a usable certificate: {e}")))?;
+    }
+    if roots.is_empty() {
+        return Err(refuse(
+            "no certificate in it; it must hold one in PEM".to_owned(),
+        ));
+    }
+    Ok(Trust::Only(Arc::new(roots)))
+}

@@ -1,0 +1,519 @@
+//! Requests against rules, as tables. The names of the tests are the rows of
+//! the list of attacks that they answer.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use servo_policy::{DenialReason, HttpRules, RequestHead, Rule};
+
+fn rules(lines: &[&str]) -> HttpRules {
+    HttpRules::new(
+        lines
+            .iter()
+            .map(|line| (line.parse::<Rule>().unwrap(), false, None)),
+    )
+    .unwrap()
+}
+
+/// `METHOD scheme://authority|path`, the bar where authority and path part, so
+/// that hostile forms need no parser of their own.
+fn decide(rules: &HttpRules, request: &str) -> Result<String, servo_policy::Denial> {
+    let (method, rest) = request.split_once(' ').unwrap();
+    let (scheme, rest) = rest.split_once("://").unwrap();
+    let (authority, path_and_query) = rest.split_once('|').unwrap();
+    rules
+        .decide(&RequestHead {
+            method,
+            scheme,
+            authority,
+            path_and_query,
+        })
+        .map(|allowed| allowed.target.url())
+}
+
+fn all_denied(rules: &HttpRules, requests: &[&str]) {
+    for request in requests {
+        if let Ok(url) = decide(rules, request) {
+            panic!("{request} was allowed as {url}");
+        }
+    }
+}
+
+fn all_allowed(rules: &HttpRules, requests: &[(&str, &str)]) {
+    for (request, sent) in requests {
+        match decide(rules, request) {
+            Ok(url) => assert_eq!(url, *sent, "{request}"),
+            Err(denial) => panic!("{denial}"),
+        }
+    }
+}
+
+#[test]
+fn no_rules_allow_nothing() {
+    all_denied(
+        &HttpRules::none(),
+        &["GET http://a.example|/", "GET https://10.0.0.1|/"],
+    );
+}
+
+#[test]
+fn c1_host_not_on_the_list() {
+    let rules = rules(&["GET https://api.example.com/"]);
+    all_allowed(
+        &rules,
+        &[
+            ("GET https://api.example.com|/", "https://api.example.com/"),
+            ("GET https://API.Example.COM|/", "https://api.example.com/"),
+            ("GET https://api.example.com.|/", "https://api.example.com/"),
+        ],
+    );
+    all_denied(
+        &rules,
+        &[
+            "GET https://example.com|/",
+            "GET https://api.example.com.evil.io|/",
+            "GET https://evilapi.example.com|/",
+            "GET https://api.example.com..|/",
+            "GET https://.api.example.com|/",
+            "GET https://api.example.co|/",
+            "GET https://api-example.com|/",
+            "GET https://93.184.215.14|/",
+            "GET https://|/",
+            "GET https://.|/",
+        ],
+    );
+}
+
+#[test]
+fn c2_port() {
+    let rules = rules(&["GET https://a.example/", "GET http://b.example:8080/"]);
+    all_allowed(
+        &rules,
+        &[
+            ("GET https://a.example:443|/", "https://a.example/"),
+            ("GET https://a.example|/", "https://a.example/"),
+            ("GET http://b.example:8080|/", "http://b.example:8080/"),
+        ],
+    );
+    all_denied(
+        &rules,
+        &[
+            "GET https://a.example:8443|/",
+            "GET https://a.example:80|/",
+            "GET https://a.example:|/",
+            "GET https://a.example:0|/",
+            "GET https://a.example:0443|/",
+            "GET https://a.example:+443|/",
+            "GET https://a.example:443:443|/",
+            "GET https://a.example:65979|/",
+            "GET http://b.example|/",
+            "GET http://b.example:80|/",
+        ],
+    );
+}
+
+#[test]
+fn c3_scheme() {
+    let rules = rules(&["GET https://a.example/"]);
+    all_denied(
+        &rules,
+        &[
+            "GET http://a.example|/",
+            "GET http://a.example:443|/",
+            "GET ftp://a.example|/",
+            "GET file://a.example|/",
+            "GET ws://a.example|/",
+            "GET ://a.example|/",
+        ],
+    );
+}
+
+#[test]
+fn c4_method() {
+    let rules = rules(&["GET,PATCH https://a.example/"]);
+    all_denied(
+        &rules,
+        &[
+            "POST https://a.example|/",
+            "HEAD https://a.example|/",
+            "get https://a.example|/",
+            "Get https://a.example|/",
+            "GETS https://a.example|/",
+            "CONNECT https://a.example|/",
+            "TRACE https://a.example|/",
+            "GET, https://a.example|/",
+            " https://a.example|/",
+        ],
+    );
+}
+
+#[test]
+fn c5_path() {
+    let rules = rules(&["GET https://a.example/v1"]);
+    all_allowed(
+        &rules,
+        &[
+            ("GET https://a.example|/v1", "https://a.example/v1"),
+            ("GET https://a.example|/v1/", "https://a.example/v1/"),
+            (
+                "GET https://a.example|/v1/x?q=1",
+                "https://a.example/v1/x?q=1",
+            ),
+            ("GET https://a.example|/%76%31/x", "https://a.example/v1/x"),
+            (
+                "GET https://a.example|/v1/a%c3%a9",
+                "https://a.example/v1/a%C3%A9",
+            ),
+            (
+                "GET https://a.example|/v1/a%20b",
+                "https://a.example/v1/a%20b",
+            ),
+            ("GET https://a.example|/v1?", "https://a.example/v1?"),
+            ("GET https://a.example|/v1/%25", "https://a.example/v1/%25"),
+        ],
+    );
+    all_denied(
+        &rules,
+        &[
+            "GET https://a.example|",
+            "GET https://a.example|/",
+            "GET https://a.example|/v1evil",
+            "GET https://a.example|/v1%65vil",
+            "GET https://a.example|/V1",
+            "GET https://a.example|/v1/../admin",
+            "GET https://a.example|/v1/..",
+            "GET https://a.example|/v1/./x",
+            "GET https://a.example|/v1/%2e%2e/admin",
+            "GET https://a.example|/v1/.%2E/admin",
+            "GET https://a.example|/v1/%252e%252e/admin",
+            "GET https://a.example|/v1/..%20/admin",
+            "GET https://a.example|/v1/..;/admin",
+            "GET https://a.example|/v1/..%3b/admin",
+            "GET https://a.example|/v1;params",
+            "GET https://a.example|/v1/x;params",
+            "GET https://a.example|/v1/%2Fadmin",
+            "GET https://a.example|/v1%2fadmin",
+            "GET https://a.example|/v1/%5C..%5cadmin",
+            "GET https://a.example|/v1/..\\admin",
+            "GET https://a.example|/v1//x",
+            "GET https://a.example|//v1/x",
+            "GET https://a.example|/v1//",
+            "GET https://a.example|/v1/%c0%ae%c0%ae/admin",
+            "GET https://a.example|/v1/%",
+            "GET https://a.example|/v1/%4",
+            "GET https://a.example|/v1/%zz",
+            "GET https://a.example|/v1/%00",
+            "GET https://a.example|/v1/%0d%0ax",
+            "GET https://a.example|/v1/\u{ff0e}\u{ff0e}/admin",
+            "GET https://a.example|v1/x",
+            "GET https://a.example|*",
+            "GET https://a.example|https://a.example/v1",
+        ],
+    );
+    let long = format!("GET https://a.example|/v1/{}", "x".repeat(100 * 1024));
+    all_denied(&rules, &[&long]);
+}
+
+#[test]
+fn c5_trailing_slash_means_under_it() {
+    let under = rules(&["GET https://a.example/v1/"]);
+    all_allowed(
+        &under,
+        &[
+            ("GET https://a.example|/v1/", "https://a.example/v1/"),
+            ("GET https://a.example|/v1/x", "https://a.example/v1/x"),
+        ],
+    );
+    all_denied(
+        &under,
+        &["GET https://a.example|/v1", "GET https://a.example|/v1x"],
+    );
+    let whole = rules(&["GET https://a.example/"]);
+    all_allowed(
+        &whole,
+        &[
+            ("GET https://a.example|", "https://a.example/"),
+            ("GET https://a.example|?q", "https://a.example/?q"),
+        ],
+    );
+}
+
+#[test]
+fn c6_user_info_and_fragments() {
+    let rules = rules(&["GET https://allowed.example/"]);
+    all_denied(
+        &rules,
+        &[
+            "GET https://allowed.example@evil.example|/",
+            "GET https://user:pass@allowed.example|/",
+            "GET https://@allowed.example|/",
+            "GET https://allowed.example:80@169.254.169.254|/",
+            "GET https://allowed.example\\@evil.example|/",
+            "GET https://evil.example\\.allowed.example|/",
+            "GET https://evil.example#allowed.example|/",
+            "GET https://evil.example?allowed.example|/",
+            "GET https://evil.example/allowed.example|/",
+            "GET https://allowed.example%2eevil.example|/",
+            "GET https://allowed.example |/",
+            "GET https://allowed\t.example|/",
+            "GET https://allowed.example|/#fragment",
+            "GET https://allowed.example|/?q#fragment",
+        ],
+    );
+}
+
+#[test]
+fn c7_wildcard_is_one_label() {
+    let rules = rules(&["GET https://*.example.com/"]);
+    all_allowed(
+        &rules,
+        &[
+            ("GET https://a.example.com|/", "https://a.example.com/"),
+            (
+                "GET https://xn--bcher-kva.example.com|/",
+                "https://xn--bcher-kva.example.com/",
+            ),
+        ],
+    );
+    all_denied(
+        &rules,
+        &[
+            "GET https://example.com|/",
+            "GET https://evilexample.com|/",
+            "GET https://a.b.example.com|/",
+            "GET https://.example.com|/",
+            "GET https://example.com.evil.io|/",
+            "GET https://a.example.com.evil.io|/",
+            "GET https://*.example.com|/",
+            "GET https://b\u{fc}cher.example.com|/",
+        ],
+    );
+}
+
+#[test]
+fn c8_spellings_of_an_address() {
+    let rules = rules(&[
+        "GET http://127.0.0.1/",
+        "GET http://[::1]/",
+        "GET http://[2001:db8::1]/",
+        "GET http://169.254.169.254/",
+    ]);
+    all_allowed(
+        &rules,
+        &[
+            ("GET http://127.0.0.1|/", "http://127.0.0.1/"),
+            ("GET http://[::1]|/", "http://[::1]/"),
+            ("GET http://[2001:DB8::1]|/", "http://[2001:db8::1]/"),
+        ],
+    );
+    all_denied(
+        &rules,
+        &[
+            "GET http://2130706433|/",
+            "GET http://0177.0.0.1|/",
+            "GET http://0x7f.0.0.1|/",
+            "GET http://0x7f000001|/",
+            "GET http://127.1|/",
+            "GET http://127.0.1|/",
+            "GET http://127.0.0.01|/",
+            "GET http://127.0.0.1.|/",
+            "GET http://0|/",
+            "GET http://0x|/",
+            "GET http://[::]|/",
+            "GET http://[::1|/",
+            "GET http://::1|/",
+            "GET http://[0:0:0:0:0:0:0:1]|/",
+            "GET http://[::ffff:127.0.0.1]|/",
+            "GET http://[::ffff:169.254.169.254]|/",
+            "GET http://[::ffff:a9fe:a9fe]|/",
+            "GET http://[::1%25eth0]|/",
+            "GET http://[::1%eth0]|/",
+            "GET http://[2001:db8::0001]|/",
+            "GET http://[127.0.0.1]|/",
+            "GET http://\u{ff11}27.0.0.1|/",
+        ],
+    );
+}
+
+#[test]
+fn c12_controls_are_refused_everywhere() {
+    let rules = rules(&["GET http://a.example/"]);
+    for bad in ["\r\n", "\n", "\0", "\u{7f}", "\u{1}"] {
+        for request in [
+            format!("GET http://a.example|/x{bad}y"),
+            format!("GET http://a.example|/x?q{bad}y"),
+            format!("GET http://a.example{bad}|/"),
+            format!("GET{bad} http://a.example|/"),
+        ] {
+            let denial = decide(&rules, &request).unwrap_err();
+            assert!(
+                !denial.to_string().contains(bad) || bad == "\n",
+                "{denial:?}"
+            );
+            assert!(!denial.request().chars().any(char::is_control));
+        }
+    }
+}
+
+#[test]
+fn queries_pass_in_one_spelling() {
+    let rules = rules(&["GET http://a.example/"]);
+    all_allowed(
+        &rules,
+        &[
+            (
+                "GET http://a.example|/q?a=1&b=/../%2F%2e;x",
+                "http://a.example/q?a=1&b=/../%2F%2e;x",
+            ),
+            (
+                "GET http://a.example|/q?m{job=\"x\"}[5m]",
+                "http://a.example/q?m%7Bjob=%22x%22%7D%5B5m%5D",
+            ),
+            ("GET http://a.example|/q?it's", "http://a.example/q?it%27s"),
+            ("GET http://a.example|/q?a?b", "http://a.example/q?a?b"),
+        ],
+    );
+    all_denied(
+        &rules,
+        &[
+            "GET http://a.example|/q?100%",
+            "GET http://a.example|/q?%zz",
+            "GET http://a.example|/q?\u{e9}",
+        ],
+    );
+}
+
+#[test]
+fn the_most_specific_rule_answers_whatever_the_order() {
+    let lines = [
+        "GET https://*.example.com/",
+        "GET https://a.example.com/",
+        "GET https://a.example.com/v1/",
+    ];
+    for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
+        let rules = rules(&order.map(|index| lines[index]));
+        for (path, host, line) in [("/v1/x", "a", 2), ("/v2", "a", 1), ("/v1/x", "b", 0)] {
+            let allowed = rules
+                .decide(&RequestHead {
+                    method: "GET",
+                    scheme: "https",
+                    authority: &format!("{host}.example.com"),
+                    path_and_query: path,
+                })
+                .unwrap();
+            let rule = rules.get(allowed.rule).unwrap().rule.to_string();
+            assert_eq!(rule, lines[line], "{host} {path} in order {order:?}");
+        }
+    }
+}
+
+#[test]
+fn two_rules_about_the_same_requests_are_refused() {
+    let parse = |line: &str, private| (line.parse::<Rule>().unwrap(), private, None);
+    let error = HttpRules::new([
+        parse("GET,POST http://a.example/x", false),
+        parse("PUT,GET http://a.example:80/%78", true),
+    ])
+    .unwrap_err();
+    assert!(error.to_string().contains("grants.http[1]"), "{error}");
+    assert!(error.to_string().contains("grants.http[0]"), "{error}");
+    assert!(
+        HttpRules::new([
+            parse("GET http://a.example/", false),
+            parse("PUT http://a.example/", true)
+        ])
+        .is_ok()
+    );
+}
+
+#[test]
+fn coverage_of_what_a_manifest_asks() {
+    let rules = rules(&[
+        "GET https://*.example.com/v1/",
+        "POST https://a.example.com/",
+    ]);
+    for (ask, covered) in [
+        ("GET https://a.example.com/v1/x", true),
+        ("GET,POST https://a.example.com/v1/", true),
+        ("GET https://*.example.com/v1/", true),
+        ("GET https://a.example.com/v1", false),
+        ("POST https://*.example.com/v1/", false),
+        ("PUT https://a.example.com/", false),
+        ("GET http://a.example.com/v1/x", false),
+    ] {
+        assert_eq!(rules.cover(&ask.parse().unwrap()), covered, "{ask}");
+    }
+}
+
+#[test]
+fn a_denial_prints_the_line_to_add() {
+    let granted = rules(&["GET https://api.example.com/v1/"]);
+    for (request, line) in [
+        (
+            "GET http://127.0.0.1:9000|/x?token=hush",
+            Some(r#"- { rule: "GET http://127.0.0.1:9000/x", private: true }"#),
+        ),
+        (
+            "POST https://api.example.com|/v1/x",
+            Some(r#"- { rule: "POST https://api.example.com/v1/x" }"#),
+        ),
+        (
+            "GET http://db|/",
+            Some(r#"- { rule: "GET http://db/", private: true }"#),
+        ),
+        ("GET http://0.0.0.0|/", None),
+        ("GET http://224.0.0.1|/", None),
+        (
+            "GET http://169.254.169.254|/latest/",
+            Some(r#"- { rule: "GET http://169.254.169.254/latest/", private: true }"#),
+        ),
+        ("TRACE http://a.example|/", None),
+    ] {
+        let denial = decide(&granted, request).unwrap_err();
+        assert_eq!(denial.suggestion(), line, "{request}");
+        assert!(!denial.to_string().contains("hush"), "{denial}");
+        if let Some(line) = line {
+            assert!(denial.to_string().contains(line));
+            // The line works: what it allows is what was asked for.
+            let rule = line.split('"').nth(1).unwrap();
+            assert!(decide(&rules(&[rule]), request).is_ok(), "{line}");
+        }
+    }
+}
+
+#[test]
+fn a_denial_reads_well() {
+    let granted = rules(&["GET https://api.example.com/v1/"]);
+    let text = |request| decide(&granted, request).unwrap_err().to_string();
+    assert_eq!(
+        text("POST http://api.example.com|/v2"),
+        "POST http://api.example.com/v2 is not granted; the nearest rule, \
+         `GET https://api.example.com/v1/`, differs in the method and the scheme and the port and the path\n\
+         to allow it, add to `grants.http`:\n  \
+         - { rule: \"POST http://api.example.com/v2\" }\n\
+         before you do: plain http can be read and changed by anyone on the way\n\
+         before you do: this method changes things at the other side"
+    );
+    assert_eq!(
+        text("GET https://api.example.com|/v1/../x"),
+        "GET https://api.example.com/v1/../x is refused: a dot segment is refused; no rule can allow this form"
+    );
+    let secret = text("GET https://user:secret@api.example.com|/v1/");
+    assert!(!secret.contains("secret"), "{secret}");
+    let denial = decide(&granted, "GET https://api.example.com|/v2").unwrap_err();
+    assert!(matches!(denial.reason(), DenialReason::NoRule(Some(_))));
+}
+
+#[test]
+fn a_denial_stays_short() {
+    let path = format!("/{}", "long/".repeat(1_000));
+    let denial = decide(
+        &rules(&["GET http://a.example/x"]),
+        &format!("GET http://a.example|{path}"),
+    )
+    .unwrap_err();
+    assert!(denial.request().len() < 300);
+    let line = denial.suggestion().unwrap();
+    assert!(line.len() < 300, "{line}");
+    let rule: Rule = line.split('"').nth(1).unwrap().parse().unwrap();
+    assert!(rule.prefix.as_str().ends_with('/'));
+}
