@@ -51,7 +51,9 @@ pub enum SpaceError {
         at: String,
     },
     /// More free settings than a study can explore.
-    #[error("the description has {found} settings that may change; at most {MAX_DIMENSIONS} are supported, pin the others")]
+    #[error(
+        "the description has {found} settings that may change; at most {MAX_DIMENSIONS} are supported, pin the others"
+    )]
     TooManyDimensions {
         /// How many were found.
         found: usize,
@@ -66,7 +68,10 @@ pub struct Settings(pub BTreeMap<String, BTreeMap<String, Value>>);
 impl Settings {
     /// Sets one value.
     pub fn set(&mut self, component: &str, setting: &str, value: Value) {
-        self.0.entry(component.to_owned()).or_default().insert(setting.to_owned(), value);
+        self.0
+            .entry(component.to_owned())
+            .or_default()
+            .insert(setting.to_owned(), value);
     }
 
     /// One value.
@@ -82,8 +87,10 @@ impl Settings {
             .0
             .iter()
             .map(|(component, settings)| {
-                let settings: Map<String, Value> =
-                    settings.iter().map(|(name, value)| (name.clone(), json!({ "value": value }))).collect();
+                let settings: Map<String, Value> = settings
+                    .iter()
+                    .map(|(name, value)| (name.clone(), json!({ "value": value })))
+                    .collect();
                 (component.clone(), json!({ "settings": settings }))
             })
             .collect();
@@ -125,7 +132,9 @@ impl Domain {
     #[must_use]
     pub fn value(&self, index: u64) -> Value {
         match self {
-            Domain::Range { min, step, count } => number(min + index.min(count.saturating_sub(1)) as f64 * step),
+            Domain::Range { min, step, count } => {
+                number(min + index.min(count.saturating_sub(1)) as f64 * step)
+            }
             Domain::Enum { values } => values
                 .get(usize::try_from(index).unwrap_or(usize::MAX))
                 .or_else(|| values.last())
@@ -141,10 +150,14 @@ impl Domain {
             Domain::Range { min, step, count } => {
                 let at = (value.as_f64()? - min) / step;
                 let index = at.round();
-                let inside = index >= 0.0 && index < *count as f64 && (at - index).abs() <= TOLERANCE;
+                let inside =
+                    index >= 0.0 && index < *count as f64 && (at - index).abs() <= TOLERANCE;
                 inside.then_some(index as u64)
             }
-            Domain::Enum { values } => values.iter().position(|each| same(each, value)).map(|index| index as u64),
+            Domain::Enum { values } => values
+                .iter()
+                .position(|each| same(each, value))
+                .map(|index| index as u64),
         }
     }
 }
@@ -204,13 +217,18 @@ impl Space {
                 name_fits(setting)?;
                 seen += 1;
                 if seen > MAX_SETTINGS {
-                    return Err(malformed(component, &format!("more than {MAX_SETTINGS} settings")));
+                    return Err(malformed(
+                        component,
+                        &format!("more than {MAX_SETTINGS} settings"),
+                    ));
                 }
                 space.add(&mut present, component, setting, body)?;
             }
         }
         if space.dimensions.len() > MAX_DIMENSIONS {
-            return Err(SpaceError::TooManyDimensions { found: space.dimensions.len() });
+            return Err(SpaceError::TooManyDimensions {
+                found: space.dimensions.len(),
+            });
         }
         Ok((space, present))
     }
@@ -229,7 +247,12 @@ impl Space {
         let domain = match body.get("type").and_then(Value::as_str).unwrap_or("range") {
             "range" => range(&at, body)?,
             "enum" => enumeration(&at, body)?,
-            other => return Err(malformed(&at, &format!("type `{other}` is neither `range` nor `enum`"))),
+            other => {
+                return Err(malformed(
+                    &at,
+                    &format!("type `{other}` is neither `range` nor `enum`"),
+                ));
+            }
         };
         let value = ["value", "default"]
             .iter()
@@ -239,7 +262,12 @@ impl Space {
         present.set(component, setting, value.clone());
         if domain.count() > 1 {
             let unit = body.get("unit").and_then(Value::as_str).map(str::to_owned);
-            self.dimensions.push(Dimension { component: component.into(), setting: setting.into(), unit, domain });
+            self.dimensions.push(Dimension {
+                component: component.into(),
+                setting: setting.into(),
+                unit,
+                domain,
+            });
         } else {
             self.fixed.set(component, setting, domain.value(0));
         }
@@ -251,7 +279,11 @@ impl Space {
     pub fn settings(&self, point: &Point) -> Settings {
         let mut settings = self.fixed.clone();
         for (dimension, index) in self.dimensions.iter().zip(&point.0) {
-            settings.set(&dimension.component, &dimension.setting, dimension.domain.value(*index));
+            settings.set(
+                &dimension.component,
+                &dimension.setting,
+                dimension.domain.value(*index),
+            );
         }
         settings
     }
@@ -261,7 +293,10 @@ impl Space {
     pub fn point_of(&self, settings: &Settings) -> Option<Point> {
         self.dimensions
             .iter()
-            .map(|each| each.domain.index_of(settings.get(&each.component, &each.setting)?))
+            .map(|each| {
+                each.domain
+                    .index_of(settings.get(&each.component, &each.setting)?)
+            })
             .collect::<Option<Vec<_>>>()
             .map(Point)
     }
@@ -269,7 +304,9 @@ impl Space {
     /// Number of points; saturates.
     #[must_use]
     pub fn size(&self) -> u128 {
-        self.dimensions.iter().fold(1_u128, |size, each| size.saturating_mul(u128::from(each.domain.count())))
+        self.dimensions.iter().fold(1_u128, |size, each| {
+            size.saturating_mul(u128::from(each.domain.count()))
+        })
     }
 
     /// The point with a running number below [`Space::size`].
@@ -306,15 +343,25 @@ fn range(at: &str, body: &Value) -> Result<Domain, SpaceError> {
         Some(step) if step.is_finite() && step > 0.0 => step,
         Some(step) if step != 0.0 => return Err(malformed(at, "`step` is below zero")),
         // No step is legal (protocol 15.1) and means a continuous setting.
-        _ if min.fract() == 0.0 && max.fract() == 0.0 && max - min >= 1.0 && max - min <= 1000.0 => 1.0,
+        _ if min.fract() == 0.0
+            && max.fract() == 0.0
+            && max - min >= 1.0
+            && max - min <= 1000.0 =>
+        {
+            1.0
+        }
         _ if max > min => (max - min) / DEFAULT_STEPS,
         _ => 1.0,
     };
     let steps = (max - min) / step + TOLERANCE;
-    if !(steps < MAX_STEPS) {
+    if steps.is_nan() || steps >= MAX_STEPS {
         return Err(malformed(at, "the range has too many steps"));
     }
-    Ok(Domain::Range { min, step, count: steps.floor() as u64 + 1 })
+    Ok(Domain::Range {
+        min,
+        step,
+        count: steps.floor() as u64 + 1,
+    })
 }
 
 fn enumeration(at: &str, body: &Value) -> Result<Domain, SpaceError> {
@@ -326,7 +373,10 @@ fn enumeration(at: &str, body: &Value) -> Result<Domain, SpaceError> {
     let mut distinct: Vec<Value> = Vec::new();
     for value in values {
         if !(value.is_number() || value.is_string()) {
-            return Err(malformed(at, "`values` holds something that is neither a number nor a text"));
+            return Err(malformed(
+                at,
+                "`values` holds something that is neither a number nor a text",
+            ));
         }
         if !distinct.iter().any(|each| same(each, value)) {
             distinct.push(value.clone());
@@ -354,13 +404,19 @@ fn number(value: f64) -> Value {
 
 fn name_fits(name: &str) -> Result<(), SpaceError> {
     if name.len() > MAX_NAME {
-        return Err(malformed("application", &format!("a name is longer than {MAX_NAME} bytes")));
+        return Err(malformed(
+            "application",
+            &format!("a name is longer than {MAX_NAME} bytes"),
+        ));
     }
     Ok(())
 }
 
 fn malformed(at: &str, what: &str) -> SpaceError {
-    SpaceError::Malformed { at: at.to_owned(), what: what.to_owned() }
+    SpaceError::Malformed {
+        at: at.to_owned(),
+        what: what.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -374,17 +430,31 @@ mod tests {
     fn values(setting: Value) -> Vec<Value> {
         let (space, _) = one(setting).unwrap();
         let dimension = &space.dimensions[0];
-        (0..dimension.domain.count()).map(|index| dimension.domain.value(index)).collect()
+        (0..dimension.domain.count())
+            .map(|index| dimension.domain.value(index))
+            .collect()
     }
 
     #[test]
     fn a_grid_holds_the_values_people_wrote() {
         let table = [
-            (json!({"min": 0.1, "max": 0.5, "step": 0.1, "value": 0.1}), json!([0.1, 0.2, 0.3, 0.4, 0.5])),
-            (json!({"type": "range", "min": 1, "max": 4, "step": 1, "value": 2}), json!([1, 2, 3, 4])),
-            (json!({"min": 1.0, "max": 2.6, "step": 0.5, "value": 2}), json!([1, 1.5, 2, 2.5])),
+            (
+                json!({"min": 0.1, "max": 0.5, "step": 0.1, "value": 0.1}),
+                json!([0.1, 0.2, 0.3, 0.4, 0.5]),
+            ),
+            (
+                json!({"type": "range", "min": 1, "max": 4, "step": 1, "value": 2}),
+                json!([1, 2, 3, 4]),
+            ),
+            (
+                json!({"min": 1.0, "max": 2.6, "step": 0.5, "value": 2}),
+                json!([1, 1.5, 2, 2.5]),
+            ),
             (json!({"min": 1, "max": 3, "value": 1}), json!([1, 2, 3])),
-            (json!({"type": "enum", "values": ["a", 2, "a", 2.0], "value": "a"}), json!(["a", 2])),
+            (
+                json!({"type": "enum", "values": ["a", 2, "a", 2.0], "value": "a"}),
+                json!(["a", 2]),
+            ),
         ];
         for (setting, expected) in table {
             assert_eq!(Value::Array(values(setting.clone())), expected, "{setting}");
@@ -421,20 +491,47 @@ mod tests {
             state,
             json!({"application": {"components": {"web": {"settings": {"fixed": {"value": 3}, "free": {"value": "x"}}}}}})
         );
-        assert_eq!(serde_json::to_value(&present).unwrap(), json!({"web": {"fixed": 3, "free": "y"}}));
+        assert_eq!(
+            serde_json::to_value(&present).unwrap(),
+            json!({"web": {"fixed": 3, "free": "y"}})
+        );
     }
 
     #[test]
     fn a_bad_description_names_the_setting() {
         let table = [
-            (json!({"min": 4, "max": 1, "step": 1, "value": 1}), "web/s: `min` is above `max`"),
-            (json!({"min": 1, "step": 1, "value": 1}), "web/s: a range needs the number `max`"),
-            (json!({"min": 1, "max": 2, "step": -1, "value": 1}), "web/s: `step` is below zero"),
-            (json!({"min": 0, "max": 1e300, "step": 1e-9, "value": 1}), "web/s: the range has too many steps"),
-            (json!({"type": "enum", "values": [], "value": 1}), "web/s: an enum needs a list"),
-            (json!({"type": "enum", "values": [[]], "value": 1}), "neither a number nor a text"),
-            (json!({"type": "bits", "value": 1}), "neither `range` nor `enum`"),
-            (json!({"min": 1, "max": 2, "step": 1, "value": null}), "web/s: the present value is unknown"),
+            (
+                json!({"min": 4, "max": 1, "step": 1, "value": 1}),
+                "web/s: `min` is above `max`",
+            ),
+            (
+                json!({"min": 1, "step": 1, "value": 1}),
+                "web/s: a range needs the number `max`",
+            ),
+            (
+                json!({"min": 1, "max": 2, "step": -1, "value": 1}),
+                "web/s: `step` is below zero",
+            ),
+            (
+                json!({"min": 0, "max": 1e300, "step": 1e-9, "value": 1}),
+                "web/s: the range has too many steps",
+            ),
+            (
+                json!({"type": "enum", "values": [], "value": 1}),
+                "web/s: an enum needs a list",
+            ),
+            (
+                json!({"type": "enum", "values": [[]], "value": 1}),
+                "neither a number nor a text",
+            ),
+            (
+                json!({"type": "bits", "value": 1}),
+                "neither `range` nor `enum`",
+            ),
+            (
+                json!({"min": 1, "max": 2, "step": 1, "value": null}),
+                "web/s: the present value is unknown",
+            ),
         ];
         for (setting, expected) in table {
             let error = one(setting.clone()).unwrap_err().to_string();
@@ -445,9 +542,20 @@ mod tests {
     #[test]
     fn too_many_dimensions_are_refused() {
         let settings: Map<String, Value> = (0..=MAX_DIMENSIONS)
-            .map(|n| (format!("s{n}"), json!({"min": 1, "max": 2, "step": 1, "value": 1})))
+            .map(|n| {
+                (
+                    format!("s{n}"),
+                    json!({"min": 1, "max": 2, "step": 1, "value": 1}),
+                )
+            })
             .collect();
-        let error = Space::describe(&json!({"components": {"web": {"settings": settings}}})).unwrap_err();
-        assert_eq!(error, SpaceError::TooManyDimensions { found: MAX_DIMENSIONS + 1 });
+        let error =
+            Space::describe(&json!({"components": {"web": {"settings": settings}}})).unwrap_err();
+        assert_eq!(
+            error,
+            SpaceError::TooManyDimensions {
+                found: MAX_DIMENSIONS + 1
+            }
+        );
     }
 }

@@ -36,7 +36,11 @@ impl GridSampler {
                 order.swap(last, generator.random_range(0..=last));
             }
         }
-        Self { space, order, seen: Seen::default() }
+        Self {
+            space,
+            order,
+            seen: Seen::default(),
+        }
     }
 }
 
@@ -47,8 +51,13 @@ impl Sampler for GridSampler {
 
     fn ask(&mut self) -> Option<Point> {
         if self.order.is_empty() {
-            return (0..self.space.size()).map(|n| self.space.nth(n)).find(|point| !self.seen.contains(point));
+            return (0..self.space.size())
+                .map(|n| self.space.nth(n))
+                .find(|point| !self.seen.contains(point));
         }
-        self.order.iter().map(|n| self.space.nth(u128::from(*n))).find(|point| !self.seen.contains(point))
+        self.order
+            .iter()
+            .map(|n| self.space.nth(u128::from(*n)))
+            .find(|point| !self.seen.contains(point))
     }
 }

@@ -66,7 +66,9 @@ impl SamplerKind {
     pub fn build(self, space: &Space, seed: u64, trials: u32) -> Box<dyn Sampler> {
         let space = space.clone();
         match self {
-            SamplerKind::Auto if space.size() <= u128::from(trials) => Box::new(GridSampler::new(space, seed)),
+            SamplerKind::Auto if space.size() <= u128::from(trials) => {
+                Box::new(GridSampler::new(space, seed))
+            }
             SamplerKind::Auto | SamplerKind::Tpe => Box::new(TpeSampler::new(space, seed, trials)),
             SamplerKind::Random => Box::new(RandomSampler::new(space, seed)),
             SamplerKind::Grid => Box::new(GridSampler::new(space, seed)),

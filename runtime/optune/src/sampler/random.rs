@@ -20,7 +20,12 @@ impl RandomSampler {
     /// A sampler over a space.
     #[must_use]
     pub fn new(space: Space, seed: u64) -> Self {
-        Self { space, seed, told: 0, seen: Seen::default() }
+        Self {
+            space,
+            seed,
+            told: 0,
+            seen: Seen::default(),
+        }
     }
 }
 
@@ -31,6 +36,7 @@ impl Sampler for RandomSampler {
     }
 
     fn ask(&mut self) -> Option<Point> {
-        self.seen.unseen(&self.space, &mut generator(self.seed, self.told))
+        self.seen
+            .unseen(&self.space, &mut generator(self.seed, self.told))
     }
 }

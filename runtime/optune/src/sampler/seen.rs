@@ -44,11 +44,19 @@ impl Seen {
         let size = space.size();
         let start = generator.random_range(0..size);
         // At most one step more than there are told points.
-        (0..size).map(|n| space.nth((start + n) % size)).find(|point| !self.contains(point))
+        (0..size)
+            .map(|n| space.nth((start + n) % size))
+            .find(|point| !self.contains(point))
     }
 }
 
 /// A point drawn evenly.
 fn uniform(space: &Space, generator: &mut ChaCha8Rng) -> Point {
-    Point(space.dimensions.iter().map(|each| generator.random_range(0..each.domain.count().max(1))).collect())
+    Point(
+        space
+            .dimensions
+            .iter()
+            .map(|each| generator.random_range(0..each.domain.count().max(1)))
+            .collect(),
+    )
 }

@@ -25,7 +25,12 @@ impl SobolSampler {
     /// A sampler over a space.
     #[must_use]
     pub fn new(space: Space, seed: u64) -> Self {
-        Self { space, seed, told: 0, seen: Seen::default() }
+        Self {
+            space,
+            seed,
+            told: 0,
+            seen: Seen::default(),
+        }
     }
 }
 
@@ -53,6 +58,9 @@ impl Sampler for SobolSampler {
         (0..LOOK)
             .map(|n| point(&self.space, self.seed, n))
             .find(|point| !self.seen.contains(point))
-            .or_else(|| self.seen.unseen(&self.space, &mut generator(self.seed, self.told)))
+            .or_else(|| {
+                self.seen
+                    .unseen(&self.space, &mut generator(self.seed, self.told))
+            })
     }
 }

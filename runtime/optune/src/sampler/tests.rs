@@ -3,7 +3,9 @@ use serde_json::{Value, json};
 use super::*;
 
 fn space(settings: Value) -> Space {
-    Space::describe(&json!({"components": {"web": {"settings": settings}}})).unwrap().0
+    Space::describe(&json!({"components": {"web": {"settings": settings}}}))
+        .unwrap()
+        .0
 }
 
 fn small() -> Space {
@@ -13,7 +15,12 @@ fn small() -> Space {
     }))
 }
 
-const KINDS: [SamplerKind; 4] = [SamplerKind::Auto, SamplerKind::Tpe, SamplerKind::Random, SamplerKind::Grid];
+const KINDS: [SamplerKind; 4] = [
+    SamplerKind::Auto,
+    SamplerKind::Tpe,
+    SamplerKind::Random,
+    SamplerKind::Grid,
+];
 
 /// A cost without meaning that fails now and then.
 fn cost(point: &Point) -> Option<f64> {
@@ -28,9 +35,18 @@ fn every_point_is_proposed_once_and_then_nothing() {
         let mut sampler = kind.build(&space, 7, 10);
         let mut proposed = std::collections::BTreeSet::new();
         while let Some(point) = sampler.ask() {
-            assert!(point.0[0] < 5 && point.0[1] < 3, "{kind:?} left the space: {point:?}");
-            assert!(proposed.insert(point.clone()), "{kind:?} repeated {point:?}");
-            sampler.tell(Observation { cost: cost(&point), point });
+            assert!(
+                point.0[0] < 5 && point.0[1] < 3,
+                "{kind:?} left the space: {point:?}"
+            );
+            assert!(
+                proposed.insert(point.clone()),
+                "{kind:?} repeated {point:?}"
+            );
+            sampler.tell(Observation {
+                cost: cost(&point),
+                point,
+            });
         }
         assert_eq!(proposed.len(), 15, "{kind:?}");
     }
@@ -45,8 +61,15 @@ fn seed_and_history_decide_and_nothing_else() {
             let mut told = Vec::new();
             for _ in 0..10 {
                 let point = sampler.ask().unwrap();
-                assert_eq!(sampler.ask().as_ref(), Some(&point), "{kind:?}: asking changed the answer");
-                let observation = Observation { cost: cost(&point), point };
+                assert_eq!(
+                    sampler.ask().as_ref(),
+                    Some(&point),
+                    "{kind:?}: asking changed the answer"
+                );
+                let observation = Observation {
+                    cost: cost(&point),
+                    point,
+                };
                 told.push(observation.clone());
                 sampler.tell(observation);
             }
@@ -58,8 +81,15 @@ fn seed_and_history_decide_and_nothing_else() {
         // Rebuilt in the middle from what was told.
         for cut in 0..first.len() {
             let mut sampler = kind.build(&space, 1, 12);
-            first[..cut].iter().cloned().for_each(|each| sampler.tell(each));
-            assert_eq!(sampler.ask().as_ref(), Some(&first[cut].point), "{kind:?} after {cut}");
+            first[..cut]
+                .iter()
+                .cloned()
+                .for_each(|each| sampler.tell(each));
+            assert_eq!(
+                sampler.ask().as_ref(),
+                Some(&first[cut].point),
+                "{kind:?} after {cut}"
+            );
         }
     }
 }
@@ -81,7 +111,10 @@ fn a_space_without_dimensions_has_one_point() {
         let mut sampler = kind.build(&Space::default(), 1, 5);
         let point = sampler.ask().unwrap();
         assert_eq!(point, Point(vec![]));
-        sampler.tell(Observation { point, cost: Some(1.0) });
+        sampler.tell(Observation {
+            point,
+            cost: Some(1.0),
+        });
         assert_eq!(sampler.ask(), None, "{kind:?}");
     }
 }
@@ -89,14 +122,22 @@ fn a_space_without_dimensions_has_one_point() {
 #[test]
 fn a_huge_space_is_no_trouble() {
     let settings: serde_json::Map<String, Value> = (0..40)
-        .map(|n| (format!("s{n}"), json!({"min": 0, "max": 1e15, "step": 1, "value": 0})))
+        .map(|n| {
+            (
+                format!("s{n}"),
+                json!({"min": 0, "max": 1e15, "step": 1, "value": 0}),
+            )
+        })
         .collect();
     let space = space(Value::Object(settings));
     for kind in KINDS {
         let mut sampler = kind.build(&space, 1, 5);
         for _ in 0..5 {
             let point = sampler.ask().unwrap();
-            sampler.tell(Observation { point, cost: Some(1.0) });
+            sampler.tell(Observation {
+                point,
+                cost: Some(1.0),
+            });
         }
     }
 }
@@ -114,12 +155,17 @@ struct Problem {
 /// A service whose response time depends on CPU and heap; smooth.
 fn smooth(x: &[f64]) -> Option<f64> {
     let (cpu, mem, threads) = (x[0] / 14.0, x[1] / 14.0, x[2] / 14.0);
-    Some(1.0 + (cpu - 0.65).powi(2) * 3.0 + (mem - 0.3).powi(2) * 2.0 + (threads - 0.5 * cpu - 0.2).powi(2) * 2.0)
+    Some(
+        1.0 + (cpu - 0.65).powi(2) * 3.0
+            + (mem - 0.3).powi(2) * 2.0
+            + (threads - 0.5 * cpu - 0.2).powi(2) * 2.0,
+    )
 }
 
 /// A runtime with a collector to choose and settings that crash it.
 fn mixed(x: &[f64]) -> Option<f64> {
-    let (heap, threads, collector, codec) = (x[0] / 15.0, x[1] / 11.0, x[2] as usize, x[3] as usize);
+    let (heap, threads, collector, codec) =
+        (x[0] / 15.0, x[1] / 11.0, x[2] as usize, x[3] as usize);
     if heap < 0.2 && threads > 0.5 {
         return None;
     }
@@ -131,12 +177,23 @@ fn mixed(x: &[f64]) -> Option<f64> {
 fn six(x: &[f64]) -> Option<f64> {
     let unit: Vec<f64> = x.iter().map(|each| each / 9.0).collect();
     let targets = [0.8, 0.2, 0.5, 0.9];
-    let distance: f64 = targets.iter().zip(&unit).map(|(target, at)| (at - target).powi(2)).sum();
+    let distance: f64 = targets
+        .iter()
+        .zip(&unit)
+        .map(|(target, at)| (at - target).powi(2))
+        .sum();
     Some(1.0 + 2.0 * distance)
 }
 
 fn ranges(count: usize, max: u32) -> serde_json::Map<String, Value> {
-    (0..count).map(|n| (format!("s{n}"), json!({"min": 0, "max": max, "step": 1, "value": 0}))).collect()
+    (0..count)
+        .map(|n| {
+            (
+                format!("s{n}"),
+                json!({"min": 0, "max": max, "step": 1, "value": 0}),
+            )
+        })
+        .collect()
 }
 
 fn problems() -> Vec<Problem> {
@@ -147,9 +204,24 @@ fn problems() -> Vec<Problem> {
         "codec": {"type": "enum", "values": ["a", "b", "c"], "value": "a"},
     }));
     vec![
-        Problem { name: "smooth", space: space(Value::Object(ranges(3, 14))), truth: smooth, margin: 2.0 },
-        Problem { name: "mixed", space: mixed_space, truth: mixed, margin: 2.0 },
-        Problem { name: "six", space: space(Value::Object(ranges(6, 9))), truth: six, margin: 2.0 },
+        Problem {
+            name: "smooth",
+            space: space(Value::Object(ranges(3, 14))),
+            truth: smooth,
+            margin: 2.0,
+        },
+        Problem {
+            name: "mixed",
+            space: mixed_space,
+            truth: mixed,
+            margin: 2.0,
+        },
+        Problem {
+            name: "six",
+            space: space(Value::Object(ranges(6, 9))),
+            truth: six,
+            margin: 2.0,
+        },
     ]
 }
 
@@ -178,7 +250,9 @@ fn play(problem: &Problem, kind: SamplerKind, seed: u64, trials: u32) -> f64 {
 }
 
 fn regret(problem: &Problem, kind: SamplerKind, seeds: u64, trials: u32) -> f64 {
-    let total: f64 = (0..seeds).map(|seed| play(problem, kind, seed, trials) - 1.0).sum();
+    let total: f64 = (0..seeds)
+        .map(|seed| play(problem, kind, seed, trials) - 1.0)
+        .sum();
     total / seeds as f64
 }
 
@@ -187,7 +261,11 @@ fn it_beats_random_search_on_noisy_problems() {
     for problem in problems() {
         let ours = regret(&problem, SamplerKind::Auto, 16, 40);
         let random = regret(&problem, SamplerKind::Random, 16, 40);
-        println!("{}: ours {ours:.4}, random {random:.4}, ratio {:.2}", problem.name, random / ours);
+        println!(
+            "{}: ours {ours:.4}, random {random:.4}, ratio {:.2}",
+            problem.name,
+            random / ours
+        );
         assert!(
             random >= ours * problem.margin,
             "{}: mean distance to the optimum {ours:.4}, random search {random:.4}",

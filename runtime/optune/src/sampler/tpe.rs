@@ -15,7 +15,9 @@
 use rand::RngExt as _;
 use rand::distr::Distribution as _;
 use rand::rngs::ChaCha8Rng;
-use tpe::density_estimation::{BuildDensityEstimator as _, DefaultEstimator, DensityEstimator as _};
+use tpe::density_estimation::{
+    BuildDensityEstimator as _, DefaultEstimator, DensityEstimator as _,
+};
 
 use super::seen::Seen;
 use super::sobol::SobolSampler;
@@ -53,15 +55,27 @@ impl TpeSampler {
     /// A sampler for a space and a number of trials.
     #[must_use]
     pub fn new(space: Space, seed: u64, trials: u32) -> Self {
-        let start = (2 * space.dimensions.len() as u64).min(u64::from(trials) / 2).max(2);
+        let start = (2 * space.dimensions.len() as u64)
+            .min(u64::from(trials) / 2)
+            .max(2);
         let sobol = SobolSampler::new(space.clone(), seed);
-        Self { space, seed, start, sobol, told: Vec::new(), seen: Seen::default() }
+        Self {
+            space,
+            seed,
+            start,
+            sobol,
+            told: Vec::new(),
+            seen: Seen::default(),
+        }
     }
 
     /// Scored trials, best first; equal costs in the order told.
     fn ranked(&self) -> Vec<(&Point, f64)> {
-        let mut scored: Vec<(&Point, f64)> =
-            self.told.iter().filter_map(|each| Some((&each.point, each.cost?))).collect();
+        let mut scored: Vec<(&Point, f64)> = self
+            .told
+            .iter()
+            .filter_map(|each| Some((&each.point, each.cost?)))
+            .collect();
         scored.sort_by(|a, b| a.1.total_cmp(&b.1));
         scored
     }
@@ -69,7 +83,11 @@ impl TpeSampler {
     fn densities(&self, ranked: &[(&Point, f64)]) -> Option<Vec<Densities>> {
         let split = ((ranked.len() as f64 * GAMMA).ceil() as usize).clamp(1, ranked.len().max(1));
         let (good, bad) = ranked.split_at_checked(split)?;
-        let failed = self.told.iter().filter(|each| each.cost.is_none()).map(|each| &each.point);
+        let failed = self
+            .told
+            .iter()
+            .filter(|each| each.cost.is_none())
+            .map(|each| &each.point);
         let bad: Vec<&Point> = bad.iter().map(|each| each.0).chain(failed).collect();
         let good: Vec<&Point> = good.iter().map(|each| each.0).collect();
         self.space
@@ -84,10 +102,17 @@ impl TpeSampler {
                     Domain::Enum { .. } => tpe::histogram_estimator(),
                 };
                 let density = |points: &[&Point]| {
-                    let xs = points.iter().filter_map(|point| point.0.get(at)).map(|index| centre(*index));
+                    let xs = points
+                        .iter()
+                        .filter_map(|point| point.0.get(at))
+                        .map(|index| centre(*index));
                     builder.build_density_estimator(xs, range).ok()
                 };
-                Some(Densities { good: density(&good)?, bad: density(&bad)?, count })
+                Some(Densities {
+                    good: density(&good)?,
+                    bad: density(&bad)?,
+                    count,
+                })
             })
             .collect()
     }
@@ -118,7 +143,7 @@ impl Densities {
     fn draw(&self, generator: &mut ChaCha8Rng) -> u64 {
         let mut best = (f64::NEG_INFINITY, 0);
         for _ in 0..DRAWS_A_DIMENSION {
-            let drawn = (&self.good).sample(generator);
+            let drawn = self.good.sample(generator);
             let index = (drawn.max(0.0) as u64).min(self.count.saturating_sub(1));
             let gain = self.gain(index);
             if gain > best.0 {
@@ -138,11 +163,15 @@ fn centre(index: u64) -> f64 {
 fn neighbours(space: &Space, point: &Point, generator: &mut ChaCha8Rng) -> Vec<Point> {
     let mut found = Vec::new();
     for (at, dimension) in space.dimensions.iter().enumerate() {
-        let Some(index) = point.0.get(at).copied() else { continue };
+        let Some(index) = point.0.get(at).copied() else {
+            continue;
+        };
         let count = dimension.domain.count();
         let steps = match dimension.domain {
             Domain::Range { .. } => vec![index.checked_sub(1), index.checked_add(1)],
-            Domain::Enum { .. } => vec![Some((index + generator.random_range(1..count.max(2))) % count.max(1))],
+            Domain::Enum { .. } => vec![Some(
+                (index + generator.random_range(1..count.max(2))) % count.max(1),
+            )],
         };
         for step in steps.into_iter().flatten().filter(|step| *step < count) {
             let mut next = point.clone();
@@ -177,7 +206,11 @@ impl Sampler for TpeSampler {
             self.candidates(&densities, &ranked, &mut generator)
                 .into_iter()
                 .map(|point| {
-                    let gain: f64 = densities.iter().zip(&point.0).map(|(each, index)| each.gain(*index)).sum();
+                    let gain: f64 = densities
+                        .iter()
+                        .zip(&point.0)
+                        .map(|(each, index)| each.gain(*index))
+                        .sum();
                     (gain, point)
                 })
                 .max_by(|a, b| a.0.total_cmp(&b.0))

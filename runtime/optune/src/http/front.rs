@@ -1,0 +1,108 @@
+//! The protocol front (protocol sections 2 to 8).
+
+use std::io;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Json, Response};
+use futures_util::stream;
+use serde_json::{Value, json};
+use servo_protocol::StatusReply;
+
+use super::{Refusal, Shared, not_found};
+use crate::hub::HubError;
+use crate::machine::Reply;
+use crate::options::AppKey;
+use crate::wire;
+
+pub(super) async fn app(
+    State(shared): State<Shared>,
+    Path((account, application)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    match AppKey::new(&account, &application) {
+        Ok(app) => serve(shared, app, request).await,
+        Err(error) => Refusal::new(StatusCode::NOT_FOUND, error.to_string()).into_response(),
+    }
+}
+
+pub(super) async fn single(State(shared): State<Shared>, request: Request) -> Response {
+    serve(shared, AppKey::single(), request).await
+}
+
+async fn serve(shared: Shared, app: AppKey, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    if let Some(refused) = refuse(&shared, &app, &head.headers) {
+        return refused.into_response();
+    }
+    shared.pace.wait(&app).await;
+    let Some(body) = whole(body).await else {
+        return hang_up();
+    };
+    let worked = tokio::task::spawn_blocking(move || answer(&shared, &app, &body)).await;
+    worked.unwrap_or_else(|_| {
+        Refusal::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the event could not be taken in",
+        )
+        .into_response()
+    })
+}
+
+fn refuse(shared: &Shared, app: &AppKey, headers: &HeaderMap) -> Option<Refusal> {
+    match shared.scope(headers) {
+        Err(refused) => Some(refused),
+        Ok(scope) if !scope.covers(app) => Some(not_found()),
+        Ok(_) => None,
+    }
+}
+
+async fn whole(body: Body) -> Option<Bytes> {
+    axum::body::to_bytes(body, wire::MAX_BODY).await.ok()
+}
+
+/// An answer of any kind would be repeated for ever or taken for a success;
+/// one that breaks off closes the connection.
+fn hang_up() -> Response {
+    let broken = stream::iter([Err::<Bytes, _>(io::Error::other("the body is too large"))]);
+    Body::from_stream(broken).into_response()
+}
+
+fn answer(shared: &Shared, app: &AppKey, body: &[u8]) -> Response {
+    let message = match wire::read(body) {
+        Ok(message) => message,
+        Err(problem) => {
+            tracing::warn!(%app, problem, "a message could not be read");
+            return status(&StatusReply::invalid(problem));
+        }
+    };
+    let taken = shared.hub.take(
+        app,
+        &message.name,
+        message.input,
+        message.servo_uid.as_deref(),
+        body,
+    );
+    match taken {
+        Ok(Reply::Command(command)) => Json(command).into_response(),
+        Ok(Reply::Status(reply)) => status(&reply),
+        Ok(Reply::Superseded) => (
+            StatusCode::GONE,
+            Json(json!({ "detail": "unexpected servo_uid" })),
+        )
+            .into_response(),
+        Err(error @ HubError::Full(_)) => {
+            Refusal::new(StatusCode::FORBIDDEN, error.to_string()).into_response()
+        }
+        // Nothing was stored, so the servo has to come again.
+        Err(error) => {
+            tracing::error!(%app, %error, "an event could not be stored");
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response()
+        }
+    }
+}
+
+fn status(reply: &StatusReply) -> Response {
+    Json(serde_json::to_value(reply).unwrap_or(Value::Null)).into_response()
+}

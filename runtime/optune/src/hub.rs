@@ -1,0 +1,252 @@
+//! All applications of a service behind one lock.
+//!
+//! One lock is enough and the simplest thing that is right: the store has one
+//! writer anyway, an event changes one machine and the store together, and a
+//! servo sends a few events a minute. When the store refuses, the machine is
+//! put back to where it was, so that memory and disk never disagree.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+use servo_protocol::EventName;
+use tokio::sync::{broadcast, watch};
+
+use crate::clock::Clock;
+use crate::machine::{
+    Input, Machine, Notice, Phase, Progress, Reply, ServoSeen, StudySummary, Trial, Write,
+};
+use crate::options::{AppKey, ServiceOptions, StudyOptions};
+use crate::space::Dimension;
+use crate::store::{EventRecord, Store, StoreError};
+
+/// News that wait for a slow onlooker; after that it is told that it missed
+/// some, and looks at the whole again.
+const BACKLOG: usize = 256;
+/// Largest content of an event in the record, in bytes.
+const MAX_RECORD: usize = 64 * 1024;
+
+/// News of one application.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ServiceEvent {
+    /// Which application.
+    pub app: AppKey,
+    /// When, in milliseconds since the Unix epoch.
+    pub at: u64,
+    /// What.
+    #[serde(flatten)]
+    pub notice: Notice,
+    /// The study as it now stands.
+    pub summary: StudySummary,
+}
+
+/// Why an event was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum HubError {
+    /// There are as many applications as the options allow.
+    #[error("there are already {0} applications, the most this service keeps")]
+    Full(usize),
+    /// No servo has ever spoken for it.
+    #[error("there is no application {0}")]
+    Unknown(AppKey),
+    /// The store failed; nothing was changed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The system gives no random numbers.
+    #[error("no random numbers: {0}")]
+    Random(getrandom::Error),
+}
+
+/// Everything about one application, for the page and the API.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct AppView {
+    pub(crate) account: String,
+    pub(crate) application: String,
+    pub(crate) phase: Phase,
+    pub(crate) servo: Option<ServoSeen>,
+    pub(crate) summary: StudySummary,
+    pub(crate) progress: Option<Progress>,
+    pub(crate) dimensions: Vec<Dimension>,
+    pub(crate) trials: Vec<Trial>,
+}
+
+/// The applications.
+pub(crate) struct Hub {
+    inner: Mutex<Inner>,
+    plan: StudyOptions,
+    max_applications: usize,
+    clock: Arc<dyn Clock>,
+    news: broadcast::Sender<ServiceEvent>,
+    ended: watch::Sender<Option<StudySummary>>,
+}
+
+struct Inner {
+    store: Store,
+    machines: BTreeMap<AppKey, Machine>,
+}
+
+impl Hub {
+    pub(crate) fn open(options: &ServiceOptions) -> Result<Self, StoreError> {
+        let store = Store::open(options.data.as_deref().map(Path::new))?;
+        let machines: BTreeMap<AppKey, Machine> = store
+            .load()?
+            .into_iter()
+            .map(|(app, state)| (app, Machine::restore(state)))
+            .collect();
+        let ended = machines
+            .iter()
+            .map(|(app, machine)| machine.summary(&app.to_string()))
+            .find(StudySummary::ended);
+        Ok(Self {
+            inner: Mutex::new(Inner { store, machines }),
+            plan: options.study.clone(),
+            max_applications: options.max_applications,
+            clock: Arc::clone(&options.clock),
+            news: broadcast::Sender::new(BACKLOG),
+            ended: watch::Sender::new(ended),
+        })
+    }
+
+    /// A panic while the lock was held cannot leave half a change: machines
+    /// are replaced only whole.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes one event in. On disk when this returns.
+    pub(crate) fn take(
+        &self,
+        app: &AppKey,
+        name: &EventName,
+        input: Input,
+        servo_uid: Option<&str>,
+        body: &[u8],
+    ) -> Result<Reply, HubError> {
+        let now = self.clock.now();
+        let mut inner = self.lock();
+        if !inner.machines.contains_key(app) {
+            if inner.machines.len() >= self.max_applications {
+                return Err(HubError::Full(self.max_applications));
+            }
+            let machine = Machine::new(random_uid()?, self.plan.clone());
+            inner.store.create(app, machine.state())?;
+            inner.machines.insert(app.clone(), machine);
+        }
+        self.step(&mut inner, app, name.as_str(), input, servo_uid, body, now)
+    }
+
+    /// Ends a study by the operator's wish.
+    pub(crate) fn stop(&self, app: &AppKey, reason: &str) -> Result<(), HubError> {
+        let now = self.clock.now();
+        let mut inner = self.lock();
+        let input = Input::Stop {
+            reason: reason.to_owned(),
+        };
+        self.step(&mut inner, app, "STOP", input, None, reason.as_bytes(), now)
+            .map(drop)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn step(
+        &self,
+        inner: &mut Inner,
+        app: &AppKey,
+        name: &str,
+        input: Input,
+        servo_uid: Option<&str>,
+        body: &[u8],
+        now: u64,
+    ) -> Result<Reply, HubError> {
+        let Inner { store, machines } = inner;
+        let Some(machine) = machines.get_mut(app) else {
+            return Err(HubError::Unknown(app.clone()));
+        };
+        let before = machine.state().clone();
+        // Questions and progress would drown the record.
+        let recorded = !matches!(input, Input::WhatsNext | Input::Progress { .. });
+        let reaction = machine.handle(input, servo_uid, now);
+        let record = (recorded && accepted(&reaction.writes)).then(|| EventRecord {
+            at: now,
+            name: name.to_owned(),
+            body: crate::machine::cut(&String::from_utf8_lossy(body), MAX_RECORD),
+        });
+        if let Err(error) = store.commit(app, record.as_ref(), &reaction.writes) {
+            *machine = Machine::restore(before);
+            return Err(error.into());
+        }
+        if !reaction.notices.is_empty() {
+            let summary = machine.summary(&app.to_string());
+            if summary.ended() {
+                self.ended.send_if_modified(|first| {
+                    let is_first = first.is_none();
+                    first.get_or_insert_with(|| summary.clone());
+                    is_first
+                });
+            }
+            for notice in reaction.notices {
+                // No onlooker is no error.
+                let _ = self.news.send(ServiceEvent {
+                    app: app.clone(),
+                    at: now,
+                    notice,
+                    summary: summary.clone(),
+                });
+            }
+        }
+        Ok(reaction.reply)
+    }
+
+    pub(crate) fn subscribe(&self) -> broadcast::Receiver<ServiceEvent> {
+        self.news.subscribe()
+    }
+
+    pub(crate) fn ended(&self) -> watch::Receiver<Option<StudySummary>> {
+        self.ended.subscribe()
+    }
+
+    pub(crate) fn apps(&self) -> Vec<(AppKey, StudySummary)> {
+        let inner = self.lock();
+        inner
+            .machines
+            .iter()
+            .map(|(app, machine)| (app.clone(), machine.summary(&app.to_string())))
+            .collect()
+    }
+
+    pub(crate) fn view(&self, app: &AppKey) -> Option<AppView> {
+        let inner = self.lock();
+        let machine = inner.machines.get(app)?;
+        let state = machine.state();
+        Some(AppView {
+            account: app.account().to_owned(),
+            application: app.application().to_owned(),
+            phase: state.core.phase.clone(),
+            servo: state.core.servo.clone(),
+            summary: machine.summary(&app.to_string()),
+            progress: machine.progress().cloned(),
+            dimensions: state
+                .study
+                .as_ref()
+                .map(|study| study.space.dimensions.clone())
+                .unwrap_or_default(),
+            trials: state.trials.clone(),
+        })
+    }
+}
+
+/// An event that changed nothing (a repetition, one out of step) is not worth
+/// a record, and a servo gone mad could fill the disk with them.
+fn accepted(writes: &[Write]) -> bool {
+    !writes.is_empty()
+}
+
+fn random_uid() -> Result<String, HubError> {
+    let mut bytes = [0_u8; 8];
+    getrandom::fill(&mut bytes).map_err(HubError::Random)?;
+    Ok(bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    }))
+}

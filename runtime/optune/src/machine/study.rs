@@ -1,0 +1,157 @@
+//! The recorded facts of a study: the description, the baseline, the trials.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use servo_protocol::Failure;
+
+use crate::sampler::Observation;
+use crate::space::{Point, Settings, Space};
+
+/// Longest text of a failure that is kept, in bytes. The original can send
+/// messages of megabytes; the head says what failed and the tail, where
+/// tracebacks end, why.
+pub(crate) const MAX_MESSAGE: usize = 16 * 1024;
+/// Longest status or reason that is kept, in bytes.
+const MAX_WORD: usize = 200;
+
+/// What was found at the start.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Study {
+    /// What may be changed.
+    pub space: Space,
+    /// The settings found, which an unlucky study returns to.
+    pub found: Settings,
+    /// Names of the metrics, in the order described.
+    pub metrics: Vec<String>,
+    /// `optimization.perf` of the description.
+    pub perf: Option<String>,
+    /// The objective in use, for people.
+    pub objective: String,
+    /// Scores of the baseline measurements so far.
+    pub scores: Vec<f64>,
+    /// Their mean, once all are made.
+    pub baseline: Option<f64>,
+}
+
+impl Study {
+    /// The baseline as samplers see it; none when the settings found lie
+    /// between the steps of the grid.
+    pub(super) fn observation(&self, maximize: bool) -> Option<Observation> {
+        let cost = self.baseline.map(|score| cost(score, maximize))?;
+        Some(Observation {
+            point: self.space.point_of(&self.found)?,
+            cost: Some(cost),
+        })
+    }
+}
+
+/// How a trial stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TrialState {
+    /// Being applied or measured.
+    Running,
+    /// It has a score.
+    Scored,
+    /// It has a reason instead.
+    Failed,
+}
+
+/// One trial.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Trial {
+    /// From 1.
+    pub number: u32,
+    /// Where in the space.
+    pub point: Point,
+    /// The settings sent.
+    pub settings: Settings,
+    /// How it stands.
+    pub state: TrialState,
+    /// Value of the objective.
+    pub score: Option<f64>,
+    /// Status of the failure.
+    pub status: Option<String>,
+    /// One word about the failure.
+    pub reason: Option<String>,
+    /// Text about the failure, cut to 16 KiB.
+    pub message: Option<String>,
+    /// When it began, in milliseconds since the Unix epoch.
+    pub started: u64,
+    /// When it ended.
+    pub ended: Option<u64>,
+}
+
+impl Trial {
+    pub(super) fn new(number: u32, point: Point, settings: Settings, now: u64) -> Self {
+        Self {
+            number,
+            point,
+            settings,
+            state: TrialState::Running,
+            score: None,
+            status: None,
+            reason: None,
+            message: None,
+            started: now,
+            ended: None,
+        }
+    }
+
+    /// The trial as samplers see it, once it has ended.
+    pub(super) fn observation(&self, maximize: bool) -> Option<Observation> {
+        if self.state == TrialState::Running {
+            return None;
+        }
+        Some(Observation {
+            point: self.point.clone(),
+            cost: self.score.map(|score| cost(score, maximize)),
+        })
+    }
+
+    pub(super) fn fail(&mut self, failure: &Failure, now: u64) {
+        self.state = TrialState::Failed;
+        self.status = Some(cut(failure.status.as_str(), MAX_WORD));
+        self.reason = failure
+            .reason
+            .as_ref()
+            .map(|reason| cut(reason.as_str(), MAX_WORD));
+        self.message = failure
+            .message
+            .as_deref()
+            .map(|message| cut(message, MAX_MESSAGE));
+        self.ended = Some(now);
+    }
+}
+
+fn cost(score: f64, maximize: bool) -> f64 {
+    if maximize { -score } else { score }
+}
+
+/// Head and tail of a text that is too long.
+pub(crate) fn cut(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    let half = most / 2;
+    let head = text.floor_char_boundary(half);
+    let tail = text.ceil_char_boundary(text.len() - half);
+    let (head, tail) = (
+        text.get(..head).unwrap_or_default(),
+        text.get(tail..).unwrap_or_default(),
+    );
+    format!(
+        "{head}\n[... {} bytes cut ...]\n{tail}",
+        text.len() - head.len() - tail.len()
+    )
+}
+
+/// `descriptor.optimization.perf`, where it says something.
+pub(super) fn perf(descriptor: &Value) -> Option<String> {
+    let text = descriptor
+        .get("optimization")?
+        .get("perf")?
+        .as_str()?
+        .trim();
+    (!text.is_empty()).then(|| text.to_owned())
+}

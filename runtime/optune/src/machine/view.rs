@@ -1,0 +1,187 @@
+//! What onlookers see of a machine.
+
+use serde::{Deserialize, Serialize};
+
+use super::{End, Machine, Phase, Trial, TrialState};
+use crate::space::Settings;
+
+/// A score and the settings that brought it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Scored {
+    /// The trial; 0 is the baseline.
+    pub trial: u32,
+    /// Value of the objective.
+    pub score: f64,
+    /// The settings.
+    pub settings: Settings,
+}
+
+/// How many trials there are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrialCounts {
+    /// Planned.
+    pub planned: u32,
+    /// Ended with a score.
+    pub scored: u32,
+    /// Ended without.
+    pub failed: u32,
+    /// Being made.
+    pub running: u32,
+}
+
+/// A study in a few lines.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StudySummary {
+    /// `account/application`.
+    pub app: String,
+    /// `waiting`, `describing`, `baseline`, `exploring`, `restoring`, `done`,
+    /// `stopped` or `failed`.
+    pub state: String,
+    /// Why it ended.
+    pub reason: Option<String>,
+    /// What is optimized.
+    pub objective: Option<String>,
+    /// Whether a higher score is better.
+    pub maximize: bool,
+    /// The seed of every random choice.
+    pub seed: u64,
+    /// Number of trials.
+    pub trials: TrialCounts,
+    /// The settings found at the start and their score.
+    pub baseline: Option<Scored>,
+    /// The best trial, whether or not it beats the baseline.
+    pub best: Option<Scored>,
+    /// By which share of the baseline the best is better; negative when it is
+    /// worse. None while one of them is missing or the baseline is 0.
+    pub improvement: Option<f64>,
+    /// The settings known to be in force.
+    pub settings: Option<Settings>,
+}
+
+impl StudySummary {
+    /// Whether the study has ended, in whatever way.
+    #[must_use]
+    pub fn ended(&self) -> bool {
+        matches!(self.state.as_str(), "done" | "stopped" | "failed")
+    }
+}
+
+impl Machine {
+    /// Whether one score is better than another.
+    pub(super) fn better(&self, a: f64, b: f64) -> bool {
+        if self.state.plan.maximize {
+            a > b
+        } else {
+            a < b
+        }
+    }
+
+    /// The best scored trial; of equals the first.
+    pub(super) fn best(&self) -> Option<&Trial> {
+        let mut best: Option<(&Trial, f64)> = None;
+        for trial in &self.state.trials {
+            if let Some(score) = trial.score
+                && best.is_none_or(|(_, known)| self.better(score, known))
+            {
+                best = Some((trial, score));
+            }
+        }
+        best.map(|(trial, _)| trial)
+    }
+
+    pub(super) fn best_beats_baseline(&self) -> bool {
+        let best = self.best().and_then(|trial| trial.score);
+        let baseline = self.state.study.as_ref().and_then(|study| study.baseline);
+        matches!((best, baseline), (Some(best), Some(baseline)) if self.better(best, baseline))
+    }
+
+    /// One word for the phase.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match &self.state.core.phase {
+            Phase::Waiting => "waiting",
+            Phase::Describing { .. } => "describing",
+            Phase::Baseline { .. } => "baseline",
+            Phase::Adjusting { .. } | Phase::Measuring { .. } | Phase::Recovering { .. } => {
+                "exploring"
+            }
+            Phase::Restoring { .. } => "restoring",
+            Phase::Ended { end: End::Done(_) } => "done",
+            Phase::Ended {
+                end: End::Stopped(_),
+            } => "stopped",
+            Phase::Ended {
+                end: End::Failed(_),
+            } => "failed",
+        }
+    }
+
+    /// The study in a few lines.
+    #[must_use]
+    pub fn summary(&self, app: &str) -> StudySummary {
+        let state = &self.state;
+        let count = |wanted| {
+            u32::try_from(
+                state
+                    .trials
+                    .iter()
+                    .filter(|trial| trial.state == wanted)
+                    .count(),
+            )
+            .unwrap_or(u32::MAX)
+        };
+        let baseline = state.study.as_ref().and_then(|study| {
+            Some(Scored {
+                trial: 0,
+                score: study.baseline?,
+                settings: study.found.clone(),
+            })
+        });
+        let best = self.best().and_then(|trial| {
+            Some(Scored {
+                trial: trial.number,
+                score: trial.score?,
+                settings: trial.settings.clone(),
+            })
+        });
+        let improvement = baseline
+            .as_ref()
+            .zip(best.as_ref())
+            .and_then(|(baseline, best)| {
+                let gain = if state.plan.maximize {
+                    best.score - baseline.score
+                } else {
+                    baseline.score - best.score
+                };
+                Some(gain / baseline.score.abs()).filter(|share| share.is_finite())
+            });
+        let untouched = state
+            .study
+            .as_ref()
+            .filter(|_| !state.core.touched)
+            .map(|study| study.found.clone());
+        StudySummary {
+            app: app.to_owned(),
+            state: self.word().to_owned(),
+            reason: match &state.core.phase {
+                Phase::Ended { end } | Phase::Restoring { end, .. } => {
+                    Some(end.reason().to_owned())
+                }
+                _ => None,
+            },
+            objective: state.study.as_ref().map(|study| study.objective.clone()),
+            maximize: state.plan.maximize,
+            seed: state.plan.seed,
+            trials: TrialCounts {
+                planned: state.plan.trials,
+                scored: count(TrialState::Scored),
+                failed: count(TrialState::Failed),
+                running: count(TrialState::Running),
+            },
+            baseline,
+            best,
+            improvement,
+            settings: state.core.applied.clone().or(untouched),
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! The score of a measurement: a formula over its metrics.
+//!
+//! Formulas come from the other side of the wire (`OPTUNE_PERF` of the
+//! original travels as `optimization.perf`), where they were Python. What is
+//! read here is the arithmetic subset of Python expressions and nothing that
+//! could reach beyond numbers: no attributes, no calls but the listed ones, no
+//! texts but metric names. The parser is our own since the maintained crates
+//! are either dormant or under a licence we do not use.
+//!
+//! Limits, so that a formula cannot be an attack: 4096 bytes of text (the
+//! longest seen in the field has 200), nesting of 48 (every level costs a few
+//! stack frames of the parser and of the evaluation), both checked while
+//! parsing. Evaluation visits each node once.
+
+mod eval;
+mod lexer;
+mod parser;
+mod series;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use servo_protocol::Measurement;
+
+use self::parser::Node;
+
+/// Longest formula, in bytes.
+pub const MAX_LENGTH: usize = 4096;
+/// Deepest nesting of a formula.
+pub const MAX_DEPTH: usize = 48;
+/// Metrics that are taken without being named, in this order: the word of the
+/// original, then the main metric of its benchmark driver (protocol 4.3).
+const USUAL: [&str; 2] = ["perf", "requests throughput"];
+/// Most names that an error lists.
+const LISTED: usize = 20;
+
+/// What a study optimizes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ObjectiveSpec {
+    /// `optimization.perf` of the description, else the metric `perf`, else
+    /// `requests throughput`, else the only metric there is.
+    #[default]
+    Auto,
+    /// One metric by its name, which may hold any characters.
+    Metric(String),
+    /// A formula.
+    Formula(String),
+}
+
+/// A formula that was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Objective {
+    text: String,
+    node: Node,
+}
+
+/// Why there is no objective.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FormulaError {
+    /// The text is not of the grammar.
+    #[error("the objective `{text}` cannot be read at character {at}: {problem}")]
+    Syntax {
+        /// The formula, shortened.
+        text: String,
+        /// Position, from 1.
+        at: usize,
+        /// What was found and what is allowed.
+        problem: String,
+    },
+    /// A name that no metric has.
+    #[error("the objective uses `{name}`, but the metrics are {known}")]
+    UnknownMetric {
+        /// The name.
+        name: String,
+        /// The names there are.
+        known: Known,
+    },
+    /// Nothing says what to optimize.
+    #[error(
+        "nothing says what to optimize: there is no `optimization.perf` and no metric named `perf`; set an objective. The metrics are {known}"
+    )]
+    Ambiguous {
+        /// The names there are.
+        known: Known,
+    },
+}
+
+/// Why a measurement has no score.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ScoreError {
+    /// A metric of the formula was not measured.
+    #[error("the metric `{name}` was not measured; measured were {known}")]
+    Missing {
+        /// The name.
+        name: String,
+        /// The names there are.
+        known: Known,
+    },
+    /// A metric has no usable number.
+    #[error("the metric `{name}` has no finite number: {problem}")]
+    NotANumber {
+        /// The name.
+        name: String,
+        /// What it has instead.
+        problem: &'static str,
+    },
+    /// Division or remainder by zero.
+    #[error("the objective divides by zero")]
+    DivisionByZero,
+    /// The value of the formula is not a finite number.
+    #[error("the objective is not a finite number: {0}")]
+    NotFinite(&'static str),
+}
+
+/// A list of names for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known(Vec<String>);
+
+impl Known {
+    fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        Self(names.into_iter().map(str::to_owned).collect())
+    }
+}
+
+impl fmt::Display for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("none");
+        }
+        for (at, name) in self.0.iter().take(LISTED).enumerate() {
+            let comma = if at == 0 { "" } else { ", " };
+            write!(f, "{comma}`{}`", shorten(name, 80))?;
+        }
+        match self.0.len().checked_sub(LISTED) {
+            Some(more) if more > 0 => write!(f, " and {more} more"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Objective {
+    /// Reads a formula.
+    ///
+    /// # Errors
+    /// When the text is not of the grammar, too long or too deep.
+    pub fn parse(text: &str) -> Result<Self, FormulaError> {
+        let node = parser::parse(text)?;
+        Ok(Self {
+            text: text.to_owned(),
+            node,
+        })
+    }
+
+    /// The value of one metric.
+    #[must_use]
+    pub fn metric(name: &str) -> Self {
+        Self {
+            text: name.to_owned(),
+            node: Node::Metric(name.to_owned()),
+        }
+    }
+
+    /// Decides what a study optimizes. `perf` is the formula of the
+    /// description, `described` the names of its metrics; when it names none
+    /// (the list is optional), names in a formula are only checked later.
+    ///
+    /// # Errors
+    /// When the formula cannot be read, uses a metric that is not described,
+    /// or when nothing says what to optimize.
+    pub fn choose(
+        spec: &ObjectiveSpec,
+        perf: Option<&str>,
+        described: &[&str],
+    ) -> Result<Self, FormulaError> {
+        let objective = match (spec, perf) {
+            (ObjectiveSpec::Metric(name), _) => Self::metric(name),
+            (ObjectiveSpec::Formula(text), _) => Self::parse(text)?,
+            (ObjectiveSpec::Auto, Some(text)) => Self::parse(text)?,
+            (ObjectiveSpec::Auto, None) => {
+                let usual = USUAL.into_iter().find(|name| described.contains(name));
+                match (usual, described) {
+                    (Some(name), _) => Self::metric(name),
+                    (None, [name]) => Self::metric(name),
+                    (None, []) => Self::metric(USUAL[0]),
+                    (None, _) => {
+                        return Err(FormulaError::Ambiguous {
+                            known: Known::of(described.iter().copied()),
+                        });
+                    }
+                }
+            }
+        };
+        if !described.is_empty()
+            && let Some(name) = objective
+                .metrics()
+                .into_iter()
+                .find(|name| !described.contains(name))
+        {
+            return Err(FormulaError::UnknownMetric {
+                name: shorten(name, 80),
+                known: Known::of(described.iter().copied()),
+            });
+        }
+        Ok(objective)
+    }
+
+    /// The formula as written.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The metrics it uses, each once, in order of appearance.
+    #[must_use]
+    pub fn metrics(&self) -> Vec<&str> {
+        let mut names = Vec::new();
+        self.node.metrics(&mut names);
+        names
+    }
+
+    /// The score of a measurement; always finite.
+    ///
+    /// # Errors
+    /// When a metric is missing or has no finite number, or the result is not
+    /// a finite number.
+    pub fn score(&self, measurement: &Measurement) -> Result<f64, ScoreError> {
+        eval::score(&self.node, measurement)
+    }
+}
+
+/// The first characters of a text.
+fn shorten(text: &str, most: usize) -> String {
+    let mut short: String = text.chars().take(most).collect();
+    if short.len() < text.len() {
+        short.push_str("...");
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests;

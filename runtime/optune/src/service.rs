@@ -1,0 +1,188 @@
+//! The running service: one listener, one hub, one way to end.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::{broadcast, watch};
+use tokio::task::JoinHandle;
+
+use crate::auth::Auth;
+use crate::http;
+use crate::hub::{Hub, HubError, ServiceEvent};
+use crate::machine::StudySummary;
+use crate::options::{AppKey, ServiceOptions};
+use crate::store::StoreError;
+
+/// Why the service does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Without authentication everybody on the network could change settings.
+    #[error(
+        "{0} is not a loopback address and there is no authentication; listen on 127.0.0.1 or set tokens"
+    )]
+    OpenToTheNetwork(SocketAddr),
+    /// Authentication without a single token lets nobody in.
+    #[error(
+        "authentication is on but there is no token; add one or listen on 127.0.0.1 without authentication"
+    )]
+    NoTokens,
+    /// The address is taken or not ours.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A running service. Dropping it ends it at once; everything acknowledged is
+/// in the store.
+#[derive(Debug)]
+pub struct Service {
+    hub: Arc<Hub>,
+    address: SocketAddr,
+    stopping: watch::Sender<bool>,
+    server: Option<JoinHandle<()>>,
+}
+
+impl std::fmt::Debug for Hub {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hub")
+    }
+}
+
+impl Service {
+    /// Opens the store, binds and begins to answer.
+    ///
+    /// # Errors
+    /// When the address is open to the network without tokens, cannot be
+    /// bound, or the store cannot be used.
+    pub async fn start(options: ServiceOptions) -> Result<Self, StartError> {
+        match &options.auth {
+            Auth::None if !options.listen.ip().is_loopback() => {
+                return Err(StartError::OpenToTheNetwork(options.listen));
+            }
+            Auth::Tokens(tokens) if tokens.is_empty() => return Err(StartError::NoTokens),
+            _ => {}
+        }
+        let hub = Arc::new(Hub::open(&options)?);
+        let failed = |source| StartError::Listen {
+            address: options.listen,
+            source,
+        };
+        let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let (stopping, stopped) = watch::channel(false);
+        let router = http::router(Arc::clone(&hub), &options, stopped.clone());
+        let server = tokio::spawn(async move {
+            let mut stopped = stopped;
+            let stop = async move {
+                // Ends also when the service was dropped.
+                let _ = stopped.wait_for(|stop| *stop).await;
+            };
+            if let Err(error) = axum::serve(listener, router)
+                .with_graceful_shutdown(stop)
+                .await
+            {
+                tracing::error!(%error, "the service has ended");
+            }
+        });
+        Ok(Self {
+            hub,
+            address,
+            stopping,
+            server: Some(server),
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Address of the page.
+    #[must_use]
+    pub fn page_url(&self) -> String {
+        format!("http://{}/", self.address)
+    }
+
+    /// Address that a servo posts to, for an application.
+    #[must_use]
+    pub fn servo_url(&self, app: &AppKey) -> String {
+        format!(
+            "http://{}/accounts/{}/applications/{}/servo",
+            self.address,
+            app.account(),
+            app.application()
+        )
+    }
+
+    /// News from now on. A receiver that lags is told so and may ask
+    /// [`Service::summary`].
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<ServiceEvent> {
+        self.hub.subscribe()
+    }
+
+    /// Waits for the first study to end, done, stopped or failed; `None` when
+    /// the service ends before. A study that had ended before the service was
+    /// started counts.
+    pub fn finished(&self) -> impl Future<Output = Option<StudySummary>> + Send + 'static {
+        let mut ended = self.hub.ended();
+        let mut stopped = self.stopping.subscribe();
+        async move {
+            tokio::select! {
+                biased;
+                found = ended.wait_for(Option::is_some) => found.ok().and_then(|found| found.clone()),
+                _ = stopped.wait_for(|stop| *stop) => None,
+            }
+        }
+    }
+
+    /// An application's study, once a servo has spoken for it.
+    #[must_use]
+    pub fn summary(&self, app: &AppKey) -> Option<StudySummary> {
+        self.hub.view(app).map(|view| view.summary)
+    }
+
+    /// Every application with its study.
+    #[must_use]
+    pub fn applications(&self) -> Vec<(AppKey, StudySummary)> {
+        self.hub.apps()
+    }
+
+    /// Ends an application's study: a running operation is cancelled at its
+    /// next progress report, then the best settings so far, or those found at
+    /// the start, are restored. Returns at once; see [`Service::finished`].
+    ///
+    /// # Errors
+    /// When there is no such application or the store fails.
+    pub fn stop(&self, app: &AppKey, reason: &str) -> Result<(), HubError> {
+        self.hub.stop(app, reason)
+    }
+
+    /// Stops answering, lets requests in hand end, and closes the store.
+    pub async fn shutdown(mut self) {
+        let _ = self.stopping.send(true);
+        if let Some(server) = self.server.take()
+            && let Err(error) = server.await
+        {
+            tracing::error!(%error, "the service did not end well");
+        }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        if let Some(server) = &self.server {
+            server.abort();
+        }
+    }
+}

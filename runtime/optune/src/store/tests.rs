@@ -1,0 +1,125 @@
+use super::*;
+use crate::machine::Machine;
+
+fn app() -> AppKey {
+    AppKey::new("acme", "shop").unwrap()
+}
+
+fn fresh() -> Snapshot {
+    Machine::new("u1".into(), StudyOptions::default())
+        .state()
+        .clone()
+}
+
+#[test]
+fn a_store_that_was_never_closed_opens_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("optune.db");
+    let mut store = Store::open(Some(&path)).unwrap();
+    store.create(&app(), &fresh()).unwrap();
+    // As after kill -9: what is on disk, log included, with nothing tidied up.
+    let copy = folder.path().join("copy.db");
+    for end in ["", "-wal"] {
+        let from = folder.path().join(format!("optune.db{end}"));
+        std::fs::copy(from, folder.path().join(format!("copy.db{end}"))).unwrap();
+    }
+    assert_eq!(
+        Store::open(Some(&copy)).unwrap().load().unwrap(),
+        vec![(app(), fresh())]
+    );
+}
+
+#[test]
+fn one_file_has_one_service() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("optune.db");
+    let first = Store::open(Some(&path)).unwrap();
+    assert!(matches!(
+        Store::open(Some(&path)),
+        Err(StoreError::InUse { .. })
+    ));
+    drop(first);
+    Store::open(Some(&path)).unwrap();
+}
+
+#[test]
+fn a_newer_layout_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("optune.db");
+    let store = Store::open(Some(&path)).unwrap();
+    store
+        .connection
+        .pragma_update(None, "user_version", 99)
+        .unwrap();
+    drop(store);
+    assert!(matches!(
+        Store::open(Some(&path)),
+        Err(StoreError::TooNew { found: 99, .. })
+    ));
+}
+
+#[test]
+fn a_file_that_is_no_database_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("optune.db");
+    std::fs::write(
+        &path,
+        "this is not a database, it only looks like a file\n".repeat(50),
+    )
+    .unwrap();
+    assert!(matches!(
+        Store::open(Some(&path)),
+        Err(StoreError::Sqlite(_))
+    ));
+    let missing = folder.path().join("no/such/folder.db");
+    let error = Store::open(Some(&missing)).unwrap_err().to_string();
+    assert!(error.contains("is the folder writable?"), "{error}");
+}
+
+#[test]
+fn commits_are_forced_to_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(Some(&folder.path().join("optune.db"))).unwrap();
+    let pragma = |name: &str| -> String {
+        store
+            .connection
+            .pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0))
+            .map(|value| format!("{value:?}"))
+            .unwrap()
+    };
+    assert_eq!(pragma("synchronous"), "Integer(2)");
+    assert_eq!(pragma("journal_mode"), "Text(\"wal\")");
+}
+
+#[test]
+fn the_record_of_events_can_only_grow() {
+    let mut store = Store::open(None).unwrap();
+    store.create(&app(), &fresh()).unwrap();
+    let event = EventRecord {
+        at: 5,
+        name: "HELLO".into(),
+        body: "{}".into(),
+    };
+    store.commit(&app(), Some(&event), &[]).unwrap();
+    assert!(
+        store
+            .connection
+            .execute("UPDATE events SET name = 'x'", [])
+            .is_err()
+    );
+    assert!(store.connection.execute("DELETE FROM events", []).is_err());
+    assert_eq!(store.events(&app()).unwrap(), vec![event]);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_file_is_private() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("optune.db");
+    let _store = Store::open(Some(&path)).unwrap();
+    assert_eq!(
+        std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+}
