@@ -1,0 +1,156 @@
+//! How a call fails.
+//!
+//! A failure is what the service sees, so it is its own type with the
+//! service's vocabulary instead of a boxed error: a driver decides whether the
+//! settings are to blame (`rejected`) or the circumstances (`failed`). Errors
+//! of this crate and the usual ones of the standard library convert with `?`
+//! and mean `failed`; [`FailureContext`] adds what was being done.
+
+use std::fmt;
+
+/// The kind of failure, as the service knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// Unspecific, or worth another try.
+    Failed,
+    /// The requested settings are bad; this point should not be tried again.
+    Rejected,
+    /// Given up early on purpose, for example because an objective was violated.
+    Aborted,
+    /// Something unrelated got in between; repeating makes sense.
+    TransientFailure,
+    /// Stopped because the host asked for it.
+    Cancelled,
+}
+
+/// Why a call did not succeed, in words for the service and its people.
+///
+/// ```
+/// use servo_driver::{Failure, failure::Status};
+///
+/// let failure = Failure::rejected("the service did not come up within 60 s").reason("start-failed");
+/// assert_eq!(failure.status, Status::Rejected);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The kind of failure.
+    pub status: Status,
+    /// A short machine-readable word, for example `slo-violation`.
+    pub reason: Option<String>,
+    /// One or more sentences for people. Never a secret.
+    pub message: String,
+}
+
+impl Failure {
+    fn new(status: Status, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            reason: None,
+            message: message.into(),
+        }
+    }
+
+    /// Unspecific, or worth another try.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::new(Status::Failed, message)
+    }
+
+    /// The requested settings are bad; this point should not be tried again.
+    pub fn rejected(message: impl Into<String>) -> Self {
+        Self::new(Status::Rejected, message)
+    }
+
+    /// Given up early on purpose.
+    pub fn aborted(message: impl Into<String>) -> Self {
+        Self::new(Status::Aborted, message)
+    }
+
+    /// Something unrelated got in between; repeating makes sense.
+    pub fn transient(message: impl Into<String>) -> Self {
+        Self::new(Status::TransientFailure, message)
+    }
+
+    /// Stopped because the host asked for it.
+    pub fn cancelled(message: impl Into<String>) -> Self {
+        Self::new(Status::Cancelled, message).reason("cancelled")
+    }
+
+    /// Sets the machine-readable word. The vocabulary is open; words in use
+    /// are `start-failed`, `unstable`, `slo-violation`, `invalid-setting`,
+    /// `invalid-input` and `denied`.
+    #[must_use]
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.reason = Some(reason.into());
+        self
+    }
+
+    /// Puts what was being done before the message.
+    #[must_use]
+    pub fn context(mut self, doing: impl fmt::Display) -> Self {
+        self.message = format!("{doing}: {}", self.message);
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// The call is no longer wanted. Return it with `?`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the call was cancelled")]
+pub struct Cancelled;
+
+impl From<Cancelled> for Failure {
+    fn from(cancelled: Cancelled) -> Self {
+        Self::cancelled(cancelled.to_string())
+    }
+}
+
+macro_rules! failed_from {
+    ($($error:ty),* $(,)?) => {$(
+        impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::failed(error.to_string())
+            }
+        }
+    )*};
+}
+
+failed_from!(
+    serde_json::Error,
+    std::io::Error,
+    std::num::ParseFloatError,
+    std::num::ParseIntError,
+    std::str::Utf8Error,
+    std::string::FromUtf8Error,
+);
+
+/// Says what was being done when something failed.
+pub trait FailureContext<T> {
+    /// Turns the error into a failure whose message begins with `doing`.
+    ///
+    /// ```
+    /// use servo_driver::{Failure, FailureContext};
+    ///
+    /// fn workers(text: &str) -> Result<u32, Failure> {
+    ///     Ok(text.parse::<u32>().context("reading the number of workers")?)
+    /// }
+    /// assert!(workers("x").unwrap_err().message.starts_with("reading the number of workers: "));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The error it was given, as a failure.
+    fn context(self, doing: impl fmt::Display) -> Result<T, Failure>;
+}
+
+impl<T, E: Into<Failure>> FailureContext<T> for Result<T, E> {
+    fn context(self, doing: impl fmt::Display) -> Result<T, Failure> {
+        self.map_err(|error| error.into().context(doing))
+    }
+}

@@ -1,0 +1,116 @@
+//! Everything this crate wants from outside, as one trait.
+//!
+//! There are two implementations: the contract's imports and WASI in a
+//! component, and the scripted host of [`testing`](crate::testing) in native
+//! tests. It is dynamic so that no type of the public API carries a parameter
+//! for it, and exchanges are numbers instead of objects so that thousands of
+//! them cost no allocation each.
+
+use std::{ops::Deref, rc::Rc, time::Duration};
+
+use crate::{
+    actions,
+    context::Report,
+    failure::Cancelled,
+    http::{Head, Keep, Kind, Reply},
+    store,
+};
+
+/// The number of an HTTP exchange under way, or of a prepared request.
+pub(crate) type Id = usize;
+
+pub(crate) trait Host {
+    /// The driver's configuration section as JSON text.
+    fn config(&self) -> String;
+
+    /// Time on a clock that never goes back; its zero has no meaning.
+    fn now(&self) -> Duration;
+    /// Time since the Unix epoch.
+    fn unix_time(&self) -> Duration;
+    /// A random number, for jitter; not for secrets.
+    fn random(&self) -> u64;
+
+    fn report(&self, report: &Report) -> Result<(), Cancelled>;
+    fn check(&self) -> Result<(), Cancelled>;
+    fn wait(&self, duration: Duration) -> Result<(), Cancelled>;
+    /// Waits, whether or not the call is still wanted.
+    fn sleep(&self, duration: Duration);
+
+    fn store_get(&self, key: &str) -> Result<Option<String>, store::Error>;
+    fn store_set(&self, key: &str, value: &str) -> Result<(), store::Error>;
+    fn store_remove(&self, key: &str) -> Result<(), store::Error>;
+    fn store_keys(&self) -> Result<Vec<String>, store::Error>;
+
+    fn run_action(
+        &self,
+        name: &str,
+        arguments: &[(String, String)],
+    ) -> Result<actions::Output, actions::Error>;
+
+    /// Hands over everything of a request but its body, so that sending it
+    /// many times costs little.
+    fn http_prepare(&self, head: &Head) -> Result<Id, Kind>;
+    /// Forgets a prepared request.
+    fn http_forget(&self, prepared: Id);
+    /// Sends a prepared request and returns without waiting for the answer.
+    fn http_start(&self, prepared: Id, body: &[u8], keep: Keep) -> Result<Id, Kind>;
+    /// Waits until one of the exchanges can go on, or until `deadline` on the
+    /// clock of [`now`](Self::now). Fills `ready` with indexes into
+    /// `exchanges`; at the deadline it may stay empty.
+    fn http_wait(&self, exchanges: &[Id], deadline: Option<Duration>, ready: &mut Vec<usize>);
+    /// Takes an exchange as far as it goes without waiting. An answer ends it.
+    fn http_advance(&self, exchange: Id) -> Option<Result<Reply, Kind>>;
+    /// Gives an exchange up.
+    fn http_abort(&self, exchange: Id);
+}
+
+/// A host, seen by a call that may or may not take notice of a cancel.
+#[derive(Clone)]
+pub(crate) struct Access {
+    host: Rc<dyn Host>,
+    shielded: bool,
+}
+
+impl Access {
+    pub(crate) fn new(host: Rc<dyn Host>) -> Self {
+        Self {
+            host,
+            shielded: false,
+        }
+    }
+
+    pub(crate) fn shielded(&self) -> Self {
+        Self {
+            host: Rc::clone(&self.host),
+            shielded: true,
+        }
+    }
+
+    pub(crate) fn report(&self, report: &Report) -> Result<(), Cancelled> {
+        self.unless_shielded(self.host.report(report))
+    }
+
+    pub(crate) fn check(&self) -> Result<(), Cancelled> {
+        self.unless_shielded(self.host.check())
+    }
+
+    pub(crate) fn wait(&self, duration: Duration) -> Result<(), Cancelled> {
+        if self.shielded {
+            self.host.sleep(duration);
+            return Ok(());
+        }
+        self.host.wait(duration)
+    }
+
+    fn unless_shielded(&self, verdict: Result<(), Cancelled>) -> Result<(), Cancelled> {
+        if self.shielded { Ok(()) } else { verdict }
+    }
+}
+
+impl Deref for Access {
+    type Target = dyn Host;
+
+    fn deref(&self) -> &Self::Target {
+        self.host.as_ref()
+    }
+}

@@ -1,0 +1,116 @@
+//! What many requests have in common.
+
+use super::{Error, Kind, Method, Request, Retry, Timeouts, Url};
+use crate::host::Access;
+
+/// Sends requests; from [`Context::http`](crate::Context::http). Cheap to
+/// clone, and connections are kept by the host, not by the client.
+///
+/// Without further words: host timeouts, [`Retry::default`], and at most
+/// 16 MiB of body.
+#[derive(Clone)]
+pub struct Client {
+    pub(super) host: Access,
+    pub(super) base: Option<Url>,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) timeouts: Timeouts,
+    pub(super) retry: Retry,
+    pub(super) max_body: u64,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client")
+            .field("base", &self.base)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    pub(crate) fn new(host: Access) -> Self {
+        Self {
+            host,
+            base: None,
+            headers: Vec::new(),
+            timeouts: Timeouts::default(),
+            retry: Retry::default(),
+            max_body: 16 << 20,
+        }
+    }
+
+    /// Sets the address that all others are below of. It is taken as a folder,
+    /// with or without a slash at its end.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Invalid`] when it is not an absolute `http` or `https` address.
+    pub fn base(mut self, url: &str) -> Result<Self, Error> {
+        let parsed = Url::parse(url)
+            .map_err(|message| Error::new(&"base address".into(), Kind::Invalid(message)))?;
+        self.base = Some(parsed);
+        Ok(self)
+    }
+
+    /// Adds a header to every request.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Sets how long the parts of a request may take.
+    #[must_use]
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
+        self
+    }
+
+    /// Sets when a request is sent again.
+    #[must_use]
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Sets how many bytes a body may have. The host has a limit of its own.
+    #[must_use]
+    pub fn max_body(mut self, bytes: u64) -> Self {
+        self.max_body = bytes;
+        self
+    }
+
+    /// A request to an absolute address, or to one below the base.
+    pub fn request(&self, method: Method, url: &str) -> Request {
+        Request::new(self, method, url)
+    }
+
+    /// A GET request.
+    pub fn get(&self, url: &str) -> Request {
+        self.request(Method::Get, url)
+    }
+
+    /// A HEAD request.
+    pub fn head(&self, url: &str) -> Request {
+        self.request(Method::Head, url)
+    }
+
+    /// A POST request.
+    pub fn post(&self, url: &str) -> Request {
+        self.request(Method::Post, url)
+    }
+
+    /// A PUT request.
+    pub fn put(&self, url: &str) -> Request {
+        self.request(Method::Put, url)
+    }
+
+    /// A PATCH request.
+    pub fn patch(&self, url: &str) -> Request {
+        self.request(Method::Patch, url)
+    }
+
+    /// A DELETE request.
+    pub fn delete(&self, url: &str) -> Request {
+        self.request(Method::Delete, url)
+    }
+}
