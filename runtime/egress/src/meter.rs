@@ -33,6 +33,7 @@ pub struct CallMeter(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
+    at_once: usize,
     concurrency: Arc<Semaphore>,
     deadline: Instant,
     requests: u64,
@@ -104,8 +105,10 @@ impl CallMeter {
     /// The meter of a call that goes on after it was stored: what it has used
     /// already, and how much of its time is left.
     pub fn resumed(budget: &Budget, used: Usage, left: Duration) -> Self {
+        let at_once = usize::try_from(budget.concurrent_requests).unwrap_or(usize::MAX);
         Self(Arc::new(Inner {
-            concurrency: Arc::new(Semaphore::new(budget.concurrent_requests as usize)),
+            at_once,
+            concurrency: Arc::new(Semaphore::new(at_once)),
             deadline: Instant::now() + left,
             requests: budget.requests,
             limits: Limits {
@@ -133,8 +136,10 @@ impl CallMeter {
     }
 
     /// Requests in flight now, response bodies that are being read included.
-    pub fn in_flight(&self, budget: &Budget) -> usize {
-        (budget.concurrent_requests as usize).saturating_sub(self.0.concurrency.available_permits())
+    pub fn in_flight(&self) -> usize {
+        self.0
+            .at_once
+            .saturating_sub(self.0.concurrency.available_permits())
     }
 
     pub(crate) fn limits(&self) -> &Limits {

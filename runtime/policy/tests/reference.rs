@@ -1,0 +1,324 @@
+//! A second matcher, slow and obviously right, against the real one.
+//!
+//! The reference works on nothing but split and decoded strings: it cuts the
+//! URL at the characters that RFC 3986 names, decodes every segment, and
+//! compares lists. Requests are made from the same parts as the rules and then
+//! mutated, so that near misses are common and both verdicts occur.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+use proptest::prelude::*;
+use proptest::sample::select;
+use servo_policy::{HttpRules, RequestHead, Rule};
+
+/// The verdict of the reference: is this request allowed by this rule's text?
+fn reference(rule: &str, method: &str, scheme: &str, authority: &str, path: &str) -> bool {
+    let (methods, url) = rule.split_once(' ').unwrap();
+    let (rule_scheme, rest) = url.split_once("://").unwrap();
+    let slash = rest.find('/').unwrap();
+    let (rule_authority, rule_path) = rest.split_at(slash);
+
+    if !methods.split(',').any(|m| m == method) || rule_scheme != scheme {
+        return false;
+    }
+    let (Some((rule_host, rule_port)), Some((host, port))) = (
+        authority_of(rule_authority, scheme),
+        authority_of(authority, scheme),
+    ) else {
+        return false;
+    };
+    let host_matches = match rule_host.strip_prefix("*.") {
+        None => rule_host == host,
+        Some(base) => match host.split_once('.') {
+            Some((first, rest)) => !first.is_empty() && rest == base,
+            None => false,
+        },
+    };
+    let (Some(prefix), Some(path)) = (
+        segments(rule_path),
+        segments(path.split('?').next().unwrap()),
+    ) else {
+        return false;
+    };
+    if !host_matches || host.contains('*') || rule_port != port {
+        return false;
+    }
+    // `/v1/` is [v1, ""]: it matches what begins with [v1] and has one more.
+    match prefix.split_last() {
+        Some((last, head)) if last.is_empty() => {
+            path.len() > head.len() && path[..head.len()] == *head
+        }
+        _ => path.len() >= prefix.len() && path[..prefix.len()] == prefix[..],
+    }
+}
+
+fn authority_of(text: &str, scheme: &str) -> Option<(String, u16)> {
+    if text
+        .chars()
+        .any(|c| "@/\\?#% \t".contains(c) || !c.is_ascii() || c.is_control())
+    {
+        return None;
+    }
+    let (host, port) = match text.split_once(':') {
+        None => (text, if scheme == "https" { 443 } else { 80 }),
+        Some((host, port)) => {
+            let number: u16 = port.parse().ok()?;
+            if number == 0 || number.to_string() != port {
+                return None;
+            }
+            (host, number)
+        }
+    };
+    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    let labels: Vec<&str> = host.split('.').collect();
+    let all_fine = labels
+        .iter()
+        .all(|l| !l.is_empty() && !l.starts_with('-') && !l.ends_with('-'));
+    all_fine.then_some((host, port))
+}
+
+/// Decoded segments, or nothing when the path has more than one reading.
+fn segments(path: &str) -> Option<Vec<String>> {
+    let path = if path.is_empty() { "/" } else { path };
+    let raw: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
+    let mut out = Vec::new();
+    for (index, segment) in raw.iter().enumerate() {
+        let bytes = segment.as_bytes();
+        let mut decoded = Vec::new();
+        let mut at = 0;
+        while at < bytes.len() {
+            if bytes[at] == b'%' {
+                let pair = segment.get(at + 1..at + 3)?;
+                if !pair.bytes().all(|b| b.is_ascii_hexdigit()) {
+                    return None;
+                }
+                decoded.push(u8::from_str_radix(pair, 16).unwrap());
+                at += 3;
+            } else if bytes[at].is_ascii() {
+                decoded.push(bytes[at]);
+                at += 1;
+            } else {
+                return None;
+            }
+        }
+        let text = String::from_utf8(decoded).ok()?;
+        let twice = text.match_indices('%').any(|(at, _)| {
+            segment.contains("%25")
+                && text
+                    .as_bytes()
+                    .get(at + 1..at + 3)
+                    .is_some_and(|p| p.iter().all(u8::is_ascii_hexdigit))
+        });
+        let last = index + 1 == raw.len();
+        if text
+            .chars()
+            .any(|c| "/\\;#?".contains(c) && !(c == '?' || c == '#') || c.is_control())
+            || segment.contains(['#', '?'])
+            || twice
+            || (text.is_empty() && !last)
+            || (!text.is_empty() && text.chars().all(|c| c == '.' || c == ' '))
+        {
+            return None;
+        }
+        out.push(text);
+    }
+    Some(out)
+}
+
+const HOSTS: &[&str] = &[
+    "a.example",
+    "b.example",
+    "x.a.example",
+    "localhost",
+    "*.a.example",
+    "*.example.org",
+];
+const PORTS: &[&str] = &["", ":80", ":443", ":8080"];
+const SEGMENTS: &[&str] = &[
+    "v1", "v2", "api", "a b", "\u{e9}", "x%y", "$", "evil", "V1", "~",
+];
+
+fn escape(segment: &str) -> String {
+    segment
+        .bytes()
+        .map(|b| {
+            if b.is_ascii_alphanumeric() {
+                char::from(b).to_string()
+            } else {
+                format!("%{b:02x}")
+            }
+        })
+        .collect()
+}
+
+fn path() -> impl Strategy<Value = String> {
+    (
+        proptest::collection::vec(select(SEGMENTS), 0..4),
+        any::<bool>(),
+    )
+        .prop_map(|(parts, slash)| {
+            let mut out: String = parts.iter().map(|p| format!("/{}", escape(p))).collect();
+            if slash || out.is_empty() {
+                out.push('/');
+            }
+            out
+        })
+}
+
+fn rule() -> impl Strategy<Value = String> {
+    (
+        select(&["GET", "GET,POST", "PUT"][..]),
+        select(&["http", "https"][..]),
+        select(HOSTS),
+        select(PORTS),
+        path(),
+    )
+        .prop_map(|(methods, scheme, host, port, path)| {
+            format!("{methods} {scheme}://{host}{port}{path}")
+        })
+}
+
+/// What attackers put into URLs, at a place of chance.
+const NEEDLES: &[&str] = &[
+    "..", "/..", "/../", "%2e%2e", "/%2E./", "%2f", "%5C", "\\", "//", "/", ";", "%3b", "%00", "%",
+    "%2", "%zz", "%25", "%252e", "@", "a@", ":", ":80", ".", "#", "?", "??", " ", "%20", "\r\n",
+    "\0", "\u{fc}", "\u{ff0e}", "%c0%ae", "evil", "-", "%41", "%7E", "*", "*.", "[", "]", "'",
+    "\"", "{", "|", "1",
+];
+
+fn mutate(text: String) -> impl Strategy<Value = String> {
+    proptest::collection::vec(
+        (any::<prop::sample::Index>(), select(NEEDLES), any::<bool>()),
+        0..3,
+    )
+    .prop_map(move |changes| {
+        let mut text = text.clone();
+        for (place, needle, replace) in changes {
+            let places: Vec<usize> = text
+                .char_indices()
+                .map(|(at, _)| at)
+                .chain([text.len()])
+                .collect();
+            let at = *place.get(&places);
+            let end = text[at..]
+                .chars()
+                .next()
+                .filter(|_| replace)
+                .map_or(at, |c| at + c.len_utf8());
+            text.replace_range(at..end, needle);
+        }
+        text
+    })
+}
+
+fn request() -> impl Strategy<Value = (String, String, String, String)> {
+    let host = select(
+        &[
+            "a.example",
+            "A.EXAMPLE.",
+            "b.example",
+            "x.a.example",
+            "q.example.org",
+            "localhost",
+            "x.y.a.example",
+        ][..],
+    );
+    (
+        select(&["GET", "GET", "GET", "POST", "PUT", "get", "TRACE"][..]),
+        select(&["http", "https"][..]),
+        (host, select(PORTS)).prop_flat_map(|(host, port)| mutate(format!("{host}{port}"))),
+        path().prop_flat_map(mutate),
+    )
+        .prop_map(|(method, scheme, authority, path)| {
+            (method.into(), scheme.into(), authority, path)
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// The request is made from the rule's own parts, so that matches are common.
+    #[test]
+    fn j9_agrees_with_the_reference(
+        lines in proptest::collection::btree_set(rule(), 1..4),
+        (method, scheme, authority, path) in request(),
+        aim in any::<Option<prop::sample::Index>>(),
+    ) {
+        let lines: Vec<String> = lines.into_iter().collect();
+        let (scheme, authority, path) = match aim {
+            None => (scheme, authority, path),
+            Some(index) => {
+                let url = index.get(&lines).split_once(' ').unwrap().1;
+                let (scheme, rest) = url.split_once("://").unwrap();
+                let (authority, prefix) = rest.split_at(rest.find('/').unwrap());
+                (scheme.to_owned(), authority.replace('*', "w"), format!("{}{path}", prefix.trim_end_matches('/')))
+            }
+        };
+        let parsed: Vec<Rule> = lines.iter().map(|l| l.parse().unwrap()).collect();
+        // Two spellings of one rule are refused as a set; not this test's matter.
+        let Ok(rules) = HttpRules::new(parsed.into_iter().map(|r| (r, false, None))) else { return Ok(()) };
+        let expected = lines.iter().any(|line| reference(line, &method, &scheme, &authority, &path));
+        let head = RequestHead { method: &method, scheme: &scheme, authority: &authority, path_and_query: &path };
+        let query_ok = path.split_once('?').is_none_or(|(_, query)| query_is_fine(query));
+        prop_assert_eq!(rules.decide(&head).is_ok(), expected && query_ok, "{:?} {:?}", lines, head);
+    }
+
+    /// What was allowed, sent as it is, is allowed by the same rule and is the
+    /// same text again: there is one canonical form.
+    #[test]
+    fn what_is_allowed_is_already_canonical(line in rule(), path in path().prop_flat_map(mutate), query in "[ -~]{0,12}") {
+        let rule: Rule = line.parse().unwrap();
+        let rules = HttpRules::new([(rule, true, None)]).unwrap();
+        let (scheme, rest) = line.split_once(' ').unwrap().1.split_once("://").unwrap();
+        let (authority, prefix) = rest.split_at(rest.find('/').unwrap());
+        let authority = authority.replace('*', "W");
+        let path = format!("{}{path}?{query}", prefix.trim_end_matches('/'));
+        let method = line.split([',', ' ']).next().unwrap();
+        let head = RequestHead { method, scheme, authority: &authority, path_and_query: &path };
+        if let Ok(first) = rules.decide(&head) {
+            let url = first.target.url();
+            prop_assert!(url.is_ascii() && !url.contains(' ') && !url.contains('#'));
+            let head = RequestHead {
+                method,
+                scheme: first.target.scheme.as_str(),
+                authority: &first.target.authority(),
+                path_and_query: &first.target.path_and_query,
+            };
+            let second = rules.decide(&head).unwrap();
+            prop_assert_eq!(second, first);
+        }
+    }
+
+    /// Rules survive being printed and read.
+    #[test]
+    fn rules_are_canonical(line in rule()) {
+        let rule: Rule = line.parse().unwrap();
+        prop_assert_eq!(rule.to_string().parse::<Rule>().unwrap(), rule);
+    }
+
+    /// Nothing a guest can say makes the decision or its denial panic.
+    #[test]
+    fn j9_no_panic(method in ".{0,8}", scheme in ".{0,8}", authority in ".{0,40}", path in ".{0,60}", rule in ".{0,60}") {
+        let rules = HttpRules::new(["GET http://a.example/v1"].iter().map(|l| (l.parse().unwrap(), false, None))).unwrap();
+        let head = RequestHead { method: &method, scheme: &scheme, authority: &authority, path_and_query: &path };
+        let denial = rules.decide(&head).unwrap_err();
+        prop_assert!(!denial.request().chars().any(char::is_control));
+        let _ = rule.parse::<Rule>().map_err(|error| error.to_string());
+    }
+}
+
+fn query_is_fine(query: &str) -> bool {
+    let escapes = query
+        .split('%')
+        .skip(1)
+        .all(|tail| tail.len() >= 2 && tail.as_bytes()[..2].iter().all(u8::is_ascii_hexdigit));
+    escapes
+        && query
+            .chars()
+            .all(|c| c.is_ascii() && !c.is_control() && c != '#')
+}
