@@ -7,10 +7,31 @@
 #![forbid(unsafe_code)]
 
 mod driver;
+mod exchange;
+mod journal;
+mod observer;
+mod operation;
 mod progress;
+mod reporting;
+mod retry;
+mod servo;
+mod shutdown;
+mod transport;
+mod turn;
 
 pub use driver::{
     AdjustDriver, AdjustRequest, CallContext, CallId, CancelSupport, DriverFacts, DriverFailure,
     MeasureDriver, MeasureRequest, Pause, Step,
 };
+pub use journal::{Accepted, Journal, JournalError, NoJournal};
+pub use observer::{Brought, NoObserver, Notice, Observer};
+pub use operation::{Call, CallLimits, Ended, Start};
 pub use progress::{ProgressReport, ProgressSink, Verdict};
+pub use reporting::{Answer, NoReporter, Pacing, Reporter, Undelivered};
+pub use retry::{FailureKind, RequestKind, RetryDelayError, RetryPolicy};
+pub use servo::{Compat, DEFAULT_AGENT, Drivers, Servo, ServoConfig};
+pub use shutdown::{ServoHandle, StopReason};
+pub use transport::{
+    HttpAnswer, HttpConfig, HttpTransport, Token, Transport, TransportError, TransportSetupError,
+    parse_url, service_url,
+};

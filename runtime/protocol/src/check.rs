@@ -376,6 +376,23 @@ pub fn check_adjustment(
     Ok(fitted)
 }
 
+/// Checks the settings that a driver says are in force.
+///
+/// # Errors
+/// The first name that is empty or number that is not finite.
+pub fn check_applied(applied: &AppliedApplication) -> Result<(), Finding> {
+    for (component, name, value) in applied.values() {
+        let at = |problem| Finding::new(setting_place(component, name), problem);
+        if component.is_empty() || name.is_empty() {
+            return Err(at(Problem::EmptyName));
+        }
+        if let Scalar::Number(number) = value {
+            finite("the value", *number).map_err(at)?;
+        }
+    }
+    Ok(())
+}
+
 fn setting_place(component: &str, setting: &str) -> Place {
     Place::Setting {
         component: component.to_owned(),

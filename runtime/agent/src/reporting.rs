@@ -1,0 +1,268 @@
+//! Telling the service how far a call is, and learning that it is no longer
+//! wanted (protocol sections 7 and 8).
+//!
+//! Progress is best effort: a report that cannot be delivered never fails the
+//! operation. It is tried once more after the retry wait, by then with the
+//! newest content; what fails twice is dropped, and the next one is due no
+//! sooner than the retry wait. At most one report a second, at least one every
+//! half minute: a service that hears nothing takes the servo for lost, and the
+//! answer to a report is its only way to cancel.
+
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use servo_protocol::{Reason, Status};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use crate::driver::DriverFailure;
+use crate::observer::Notice;
+use crate::operation::Call;
+use crate::progress::ProgressReport;
+
+/// How long the result of a call may wait for a report that is under way. It
+/// waits at all because the service shall not get two requests at once.
+const LAST_REPORT: Duration = Duration::from_secs(5);
+
+/// How often progress is reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pacing {
+    /// Shortest time between two reports.
+    pub gap: Duration,
+    /// Longest time between two reports.
+    pub heartbeat: Duration,
+}
+
+impl Default for Pacing {
+    fn default() -> Self {
+        Self {
+            gap: Duration::from_secs(1),
+            heartbeat: Duration::from_secs(30),
+        }
+    }
+}
+
+/// What the service answered to a progress report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Carry on.
+    Proceed,
+    /// Stop, for this reason.
+    Cancel(String),
+    /// The service does not know the command: stop and report nothing.
+    Abandon(String),
+}
+
+/// A progress report did not reach the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Undelivered {
+    /// How long to leave the service in peace.
+    pub wait: Duration,
+}
+
+/// Where progress goes: the service, or a terminal.
+#[async_trait]
+pub trait Reporter: Send + Sync {
+    /// Delivers one report.
+    ///
+    /// # Errors
+    /// It was not delivered.
+    async fn report(
+        &self,
+        report: &ProgressReport,
+        runtime: Duration,
+    ) -> Result<Answer, Undelivered>;
+}
+
+/// Delivers nothing and never cancels.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoReporter;
+
+#[async_trait]
+impl Reporter for NoReporter {
+    async fn report(&self, _: &ProgressReport, _: Duration) -> Result<Answer, Undelivered> {
+        Ok(Answer::Proceed)
+    }
+}
+
+/// Why a call is no longer wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The service said so.
+    Cancelled(String),
+    /// The service does not know the command.
+    Abandoned(String),
+    /// The servo stops.
+    Stopping,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cancelled(reason) => write!(f, "cancelled by the service: {reason}"),
+            Self::Abandoned(reason) => write!(f, "abandoned by the service: {reason}"),
+            Self::Stopping => f.write_str("the servo stops"),
+        }
+    }
+}
+
+impl Cause {
+    /// How a call fails that was cancelled at this moment.
+    pub(crate) fn failure(&self, moment: &str) -> DriverFailure {
+        let reason = match self {
+            Self::Stopping => Reason::Stopping,
+            Self::Cancelled(_) | Self::Abandoned(_) => Reason::Cancelled,
+        };
+        DriverFailure::new(Status::Cancelled, reason, format!("{self} ({moment})"))
+    }
+}
+
+/// Whether a call is still wanted, and why not. The first cause counts.
+#[derive(Debug)]
+pub(crate) struct Unwanted {
+    cause: Mutex<Option<Cause>>,
+    cancel: CancellationToken,
+    stop: CancellationToken,
+}
+
+impl Unwanted {
+    pub(crate) fn new(cancel: CancellationToken, stop: CancellationToken) -> Self {
+        Self {
+            cause: Mutex::new(None),
+            cancel,
+            stop,
+        }
+    }
+
+    /// Why the call is not wanted, if it is not.
+    pub(crate) fn cause(&self) -> Option<Cause> {
+        let mut cause = self.cause.lock().unwrap_or_else(PoisonError::into_inner);
+        if cause.is_none() && self.stop.is_cancelled() {
+            *cause = Some(Cause::Stopping);
+        }
+        cause.clone()
+    }
+
+    fn set(&self, new: Cause) {
+        let mut cause = self.cause.lock().unwrap_or_else(PoisonError::into_inner);
+        cause.get_or_insert(new);
+        self.cancel.cancel();
+    }
+
+    /// Waits until the call is no longer wanted.
+    pub(crate) async fn wait(&self) -> Cause {
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => {}
+            () = self.stop.cancelled() => {}
+        }
+        self.cause().unwrap_or(Cause::Stopping)
+    }
+}
+
+/// The reports of one call.
+pub(crate) struct Reporting<'a> {
+    call: &'a Call<'a>,
+    unwanted: &'a Unwanted,
+    watched: watch::Receiver<ProgressReport>,
+    began: Instant,
+    ended: &'a CancellationToken,
+    /// When the last report was sent.
+    last: Instant,
+    /// How long to leave the service in peace, and how often in a row a report failed.
+    failed: Option<(Duration, u32)>,
+}
+
+impl<'a> Reporting<'a> {
+    pub(crate) fn new(
+        call: &'a Call<'a>,
+        unwanted: &'a Unwanted,
+        watched: watch::Receiver<ProgressReport>,
+        began: Instant,
+        ended: &'a CancellationToken,
+    ) -> Self {
+        Self {
+            call,
+            unwanted,
+            watched,
+            began,
+            ended,
+            last: Instant::now(),
+            failed: None,
+        }
+    }
+
+    /// Sends the first report; a driver is not started before it was answered
+    /// or lost.
+    pub(crate) async fn first(&mut self) {
+        self.send().await;
+    }
+
+    /// Sends reports until the call has ended.
+    pub(crate) async fn rest(mut self) {
+        loop {
+            tokio::select! {
+                biased;
+                () = self.ended.cancelled() => return,
+                () = Self::due(&mut self.watched, self.last, self.failed, self.call.pacing) => {}
+            }
+            let ended = self.ended;
+            let too_late = async {
+                ended.cancelled().await;
+                sleep(LAST_REPORT).await;
+            };
+            tokio::select! {
+                biased;
+                () = self.send() => {}
+                () = too_late => return,
+            }
+        }
+    }
+
+    async fn due(
+        watched: &mut watch::Receiver<ProgressReport>,
+        last: Instant,
+        failed: Option<(Duration, u32)>,
+        pacing: Pacing,
+    ) {
+        let peace = failed.map_or(pacing.gap, |(wait, _)| wait.max(pacing.gap));
+        sleep_until(last + peace).await;
+        if failed.is_some_and(|(_, times)| times == 1) {
+            return;
+        }
+        tokio::select! {
+            Ok(()) = watched.changed() => {}
+            () = sleep_until(last + peace.max(pacing.heartbeat)) => {}
+        }
+    }
+
+    async fn send(&mut self) {
+        let report = self.watched.borrow_and_update().clone();
+        let runtime = self.began.elapsed();
+        self.call.observer.notice(Notice::Progress {
+            call: self.call.id.clone(),
+            report: report.clone(),
+            runtime,
+        });
+        let answer = self.call.reporter.report(&report, runtime).await;
+        self.last = Instant::now();
+        self.failed = match answer {
+            Ok(Answer::Proceed) => None,
+            Ok(Answer::Cancel(reason)) => {
+                self.unwanted.set(Cause::Cancelled(reason));
+                None
+            }
+            Ok(Answer::Abandon(reason)) => {
+                self.unwanted.set(Cause::Abandoned(reason));
+                None
+            }
+            Err(Undelivered { wait }) => {
+                let times = self.failed.map_or(0, |(_, times)| times);
+                Some((wait, times.saturating_add(1)))
+            }
+        };
+    }
+}

@@ -1,0 +1,302 @@
+//! The loop: greet, ask, do, report, until told to stop (protocol section 10).
+//!
+//! One command is in hand at a time. Whatever goes wrong inside a turn ends in
+//! a report or in a wait, never in the end of the loop and never in a tight
+//! circle of requests.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use servo_protocol::{
+    Application, Command, CommandBody, CommandError, Event, Goodbye, Hello, Named, Operation,
+    StatusReply, Success,
+};
+use tokio::time::sleep;
+
+use crate::driver::{AdjustDriver, MeasureDriver};
+use crate::exchange::Exchange;
+use crate::journal::{Journal, NoJournal};
+use crate::observer::{NoObserver, Notice, Observer};
+use crate::operation::CallLimits;
+use crate::reporting::Pacing;
+use crate::retry::{Backoff, RequestKind, RetryPolicy};
+use crate::shutdown::{ServoHandle, StopReason};
+use crate::transport::Transport;
+use crate::turn::{Reported, Turn};
+
+/// The name the original gives itself in HELLO.
+pub const DEFAULT_AGENT: &str = "github.com/opsani/servo";
+
+/// Longest sleep that the service can order. After a day, ask again.
+const LONGEST_SLEEP: Duration = Duration::from_secs(86_400);
+
+/// Where ours follows the original although the protocol recommends otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Compat {
+    /// Adds `perf` as a copy of `requests throughput` (section 4.3).
+    pub perf_alias: bool,
+    /// Leaves `status` out of successful MEASUREMENT and ADJUSTMENT (section 4.4).
+    pub bare_success: bool,
+}
+
+/// What a servo needs to know.
+#[derive(Debug, Clone)]
+pub struct ServoConfig {
+    /// The application's id.
+    pub app: String,
+    /// What it calls itself in HELLO.
+    pub agent: String,
+    /// Free facts for HELLO.
+    pub telemetry: Named<String>,
+    /// Id of this deployment.
+    pub servo_uid: Option<String>,
+    /// `OPTUNE_PERF`: formula for the service, passed on unread. Empty counts as none.
+    pub perf: Option<String>,
+    /// Where the original is followed.
+    pub compat: Compat,
+    /// Wait before HELLO and before each report (`--delay`).
+    pub delay: Duration,
+    /// When failed requests are repeated.
+    pub retry: RetryPolicy,
+    /// How often progress is reported.
+    pub pacing: Pacing,
+    /// Limits of the calls of the measure driver.
+    pub measure_limits: CallLimits,
+    /// Limits of the calls of the adjust driver.
+    pub adjust_limits: CallLimits,
+}
+
+impl ServoConfig {
+    /// For an application, everything else by default.
+    #[must_use]
+    pub fn new(app: impl Into<String>) -> Self {
+        Self {
+            app: app.into(),
+            agent: DEFAULT_AGENT.to_owned(),
+            telemetry: Named::new(),
+            servo_uid: None,
+            perf: None,
+            compat: Compat::default(),
+            delay: Duration::ZERO,
+            retry: RetryPolicy::default(),
+            pacing: Pacing::default(),
+            measure_limits: CallLimits::default(),
+            adjust_limits: CallLimits::default(),
+        }
+    }
+}
+
+/// The drivers of a servo. A command for a missing one fails with `no-drivers`.
+#[derive(Clone, Default)]
+pub struct Drivers {
+    /// Measures.
+    pub measure: Option<Arc<dyn MeasureDriver>>,
+    /// Adjusts.
+    pub adjust: Option<Arc<dyn AdjustDriver>>,
+}
+
+/// One servo for one application.
+pub struct Servo {
+    pub(crate) config: ServoConfig,
+    pub(crate) drivers: Drivers,
+    pub(crate) exchange: Exchange,
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) stops: ServoHandle,
+    /// What the adjust driver described last; requested values are checked against it.
+    pub(crate) described: Option<Application>,
+}
+
+impl Servo {
+    /// A servo that nobody watches and that keeps no journal.
+    #[must_use]
+    pub fn new(config: ServoConfig, drivers: Drivers, transport: Arc<dyn Transport>) -> Self {
+        let observer: Arc<dyn Observer> = Arc::new(NoObserver);
+        let exchange = Exchange {
+            transport,
+            retry: config.retry,
+            success: if config.compat.bare_success {
+                Success::Original
+            } else {
+                Success::WithStatus
+            },
+            servo_uid: config.servo_uid.clone(),
+            observer: Arc::clone(&observer),
+        };
+        Self {
+            config,
+            drivers,
+            exchange,
+            observer,
+            journal: Arc::new(NoJournal),
+            stops: ServoHandle::default(),
+            described: None,
+        }
+    }
+
+    /// Lets somebody watch.
+    #[must_use]
+    pub fn with_observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.exchange.observer = Arc::clone(&observer);
+        self.observer = observer;
+        self
+    }
+
+    /// Keeps a journal.
+    #[must_use]
+    pub fn with_journal(mut self, journal: Arc<dyn Journal>) -> Self {
+        self.journal = journal;
+        self
+    }
+
+    /// Stops it, from anywhere.
+    #[must_use]
+    pub fn handle(&self) -> ServoHandle {
+        self.stops.clone()
+    }
+
+    /// Runs until told to stop, and returns why it stopped. After
+    /// [`StopReason::Restart`] the caller begins again with a new servo.
+    pub async fn run(mut self) -> StopReason {
+        self.delay_point().await;
+        let greeted = self.greet().await;
+        if greeted {
+            self.turns().await;
+        }
+        let reason = self.stops.reason();
+        if greeted {
+            let goodbye = Event::Goodbye(Goodbye {
+                reason: reason.to_string(),
+            });
+            let delivered = match self.exchange.pack(&goodbye) {
+                Ok(envelope) => self.exchange.goodbye(&envelope).await,
+                Err(_) => false,
+            };
+            self.observer.notice(Notice::Goodbye {
+                reason: reason.to_string(),
+                delivered,
+            });
+        }
+        reason
+    }
+
+    async fn greet(&self) -> bool {
+        let hello = Event::Hello(Hello {
+            agent: self.config.agent.clone(),
+            telemetry: self.config.telemetry.clone(),
+        });
+        let answered = self.ask(RequestKind::Hello, &hello).await.is_some();
+        if answered {
+            self.observer.notice(Notice::Greeted);
+        }
+        answered
+    }
+
+    async fn ask(&self, kind: RequestKind, event: &Event) -> Option<Value> {
+        // HELLO and WHATS_NEXT hold no numbers and can always be packed.
+        let envelope = self.exchange.pack(event).ok()?;
+        self.exchange.insist(kind, &envelope, &self.stops).await
+    }
+
+    async fn turns(&mut self) {
+        let mut backoff = Backoff::default();
+        while !self.stops.is_stopping() {
+            let Some(answer) = self.ask(RequestKind::WhatsNext, &Event::WhatsNext).await else {
+                return;
+            };
+            let reported = match Command::parse(&answer) {
+                Ok(command) => self.turn(command).await,
+                Err(CommandError::InvalidParam {
+                    operation,
+                    cmd_uid,
+                    problem,
+                }) => self.refuse(operation, cmd_uid, &problem).await,
+                Err(error) => match StatusReply::parse(&answer) {
+                    Ok(status) if status.is_out_of_step() => Reported::out_of_step(&status),
+                    _ => {
+                        let wait = backoff.next();
+                        tracing::warn!(?wait, "{error}");
+                        self.observer.notice(Notice::Malformed {
+                            problem: error.to_string(),
+                            wait,
+                        });
+                        self.rest(wait).await;
+                        continue;
+                    }
+                },
+            };
+            match reported {
+                Reported::InStep => backoff.reset(),
+                Reported::OutOfStep(reason) => {
+                    tracing::warn!("out of step with the service, greeting again: {reason}");
+                    self.observer.notice(Notice::OutOfStep { reason });
+                    self.rest(backoff.next()).await;
+                    if !self.greet().await {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn turn(&mut self, command: Command) -> Reported {
+        self.observer.notice(Notice::Command {
+            name: command.name(),
+            cmd_uid: command.cmd_uid.clone(),
+        });
+        let asks_environment = command
+            .control()
+            .is_some_and(|control| control.environment.is_some());
+        let Command { body, cmd_uid } = command;
+        let mut turn = Turn::new(self, cmd_uid);
+        match body {
+            CommandBody::Describe(_) if asks_environment => {
+                turn.mismatch(Operation::Describe).await
+            }
+            CommandBody::Measure(_) if asks_environment => turn.mismatch(Operation::Measure).await,
+            CommandBody::Adjust(_) if asks_environment => turn.mismatch(Operation::Adjust).await,
+            CommandBody::Describe(_) => turn.describe().await,
+            CommandBody::Measure(param) => turn.measure(param).await,
+            CommandBody::Adjust(param) => turn.adjust(param).await,
+            CommandBody::Sleep(param) => {
+                let wait = param.duration.get().min(LONGEST_SLEEP);
+                let reason = param
+                    .data
+                    .as_ref()
+                    .and_then(|data| data.get("reason"))
+                    .and_then(Value::as_str)
+                    .map(str::to_owned);
+                self.observer.notice(Notice::Sleeping { wait, reason });
+                self.rest(wait).await;
+                self.delay_point().await;
+                Reported::InStep
+            }
+        }
+    }
+
+    async fn refuse(
+        &mut self,
+        operation: Operation,
+        cmd_uid: Option<String>,
+        problem: &str,
+    ) -> Reported {
+        Turn::new(self, cmd_uid).refuse(operation, problem).await
+    }
+
+    /// Waits, unless told to stop.
+    async fn rest(&self, wait: Duration) {
+        tokio::select! {
+            biased;
+            () = self.stops.any().cancelled() => {}
+            () = sleep(wait) => {}
+        }
+    }
+
+    /// The wait of `--delay`.
+    pub(crate) async fn delay_point(&self) {
+        if !self.config.delay.is_zero() {
+            self.rest(self.config.delay).await;
+        }
+    }
+}

@@ -1,0 +1,403 @@
+//! What one command brings: run the drivers, report (protocol sections 4 and 5).
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use servo_protocol::check::{self, Finding};
+use servo_protocol::{
+    AdjustParam, Application, Descriptor, Event, Failure, MeasureParam, Measurement, Metrics,
+    MetricsDescriptor, Named, Number, Operation, Optimization, Progress, Reason, Report, State,
+    Status, StatusReply,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::driver::{AdjustRequest, CallId, DriverFailure, MeasureRequest};
+use crate::exchange::Exchange;
+use crate::observer::{Brought, Notice};
+use crate::operation::{Call, CallLimits, Ended, Start};
+use crate::progress::ProgressReport;
+use crate::reporting::{Answer, NoReporter, Reporter, Undelivered};
+use crate::retry::RequestKind;
+use crate::servo::Servo;
+
+/// The metric that the original copies, and the name of the copy (section 4.3).
+const ALIAS_OF: &str = "requests throughput";
+const ALIAS: &str = "perf";
+
+/// Whether servo and service still agree on what is going on.
+pub(crate) enum Reported {
+    InStep,
+    OutOfStep(String),
+}
+
+impl Reported {
+    pub(crate) fn out_of_step(status: &StatusReply) -> Self {
+        Self::OutOfStep(words(status, "the service gave no reason"))
+    }
+}
+
+fn words(status: &StatusReply, otherwise: &str) -> String {
+    let reason = status.reason.as_ref().map(ToString::to_string);
+    reason
+        .or_else(|| status.message.clone())
+        .unwrap_or_else(|| otherwise.to_owned())
+}
+
+/// One turn of the loop that ends with a report.
+pub(crate) struct Turn<'a> {
+    servo: &'a mut Servo,
+    cmd_uid: Option<String>,
+    call: CallId,
+}
+
+impl<'a> Turn<'a> {
+    pub(crate) fn new(servo: &'a mut Servo, cmd_uid: Option<String>) -> Self {
+        Self {
+            servo,
+            cmd_uid,
+            call: CallId::random(),
+        }
+    }
+
+    /// No plugin for environment checks exists, so the environment is never the
+    /// one asked for, and no driver may run (section 9).
+    pub(crate) async fn mismatch(&mut self, operation: Operation) -> Reported {
+        let failure = Failure {
+            status: Status::EnvironmentMismatch,
+            reason: Some(Reason::NoPlugin),
+            message: Some(
+                "the command asks for an environment, but no environment check is configured"
+                    .to_owned(),
+            ),
+        };
+        self.fail(operation, failure).await
+    }
+
+    /// The command's parameters cannot be used.
+    pub(crate) async fn refuse(&mut self, operation: Operation, problem: &str) -> Reported {
+        let message = format!("the parameters of {operation} cannot be used: {problem}");
+        let failure = DriverFailure::new(Status::Failed, Reason::InvalidInput, message);
+        self.fail(operation, failure.into()).await
+    }
+
+    pub(crate) async fn describe(&mut self) -> Reported {
+        let outcome = self.descriptor().await.map_err(Failure::from);
+        let seen = outcome.clone().map(|d| Brought::Descriptor(Box::new(d)));
+        let report = Report {
+            outcome,
+            cmd_uid: self.cmd_uid.clone(),
+        };
+        self.report(Operation::Describe, Event::Description(report), seen)
+            .await
+    }
+
+    /// Adjust first, then measure; the first failure ends it (section 5.1).
+    async fn descriptor(&mut self) -> Result<Descriptor, DriverFailure> {
+        if self.servo.drivers.adjust.is_none() && self.servo.drivers.measure.is_none() {
+            return Err(no_driver("describe"));
+        }
+        let application = self.application().await?.unwrap_or_default();
+        let mut metrics = self.metrics().await?;
+        if self.servo.config.compat.perf_alias {
+            add_alias(&mut metrics);
+        }
+        let perf = self.servo.config.perf.clone();
+        Ok(Descriptor {
+            application,
+            measurement: MetricsDescriptor {
+                metrics,
+                ..MetricsDescriptor::default()
+            },
+            optimization: perf
+                .filter(|perf| !perf.is_empty())
+                .map(|perf| Optimization {
+                    perf: Some(perf),
+                    ..Optimization::default()
+                }),
+            ..Descriptor::default()
+        })
+    }
+
+    /// Asks the adjust driver, and remembers the answer.
+    async fn application(&mut self) -> Result<Option<Application>, DriverFailure> {
+        let Some(driver) = self.servo.drivers.adjust.clone() else {
+            return Ok(None);
+        };
+        let call = self.call(self.servo.config.adjust_limits, &NoReporter);
+        let driver = driver.as_ref();
+        let application = call
+            .describe(|cx| async move { driver.describe(&cx).await })
+            .await?;
+        let warnings = check::check_application(&application).map_err(|f| contradiction(&f))?;
+        for finding in warnings {
+            let finding = finding.to_string();
+            tracing::warn!("the adjust driver describes something odd: {finding}");
+            self.servo.observer.notice(Notice::Odd { finding });
+        }
+        self.servo.described = Some(application.clone());
+        Ok(Some(application))
+    }
+
+    async fn metrics(&self) -> Result<Metrics, DriverFailure> {
+        let Some(driver) = self.servo.drivers.measure.as_deref() else {
+            return Ok(Metrics::default());
+        };
+        let call = self.call(self.servo.config.measure_limits, &NoReporter);
+        let metrics = call
+            .describe(|cx| async move { driver.describe(&cx).await })
+            .await?;
+        check::check_metrics(&metrics).map_err(|f| contradiction(&f))?;
+        Ok(metrics)
+    }
+
+    pub(crate) async fn measure(&mut self, param: MeasureParam) -> Reported {
+        let outcome = match self.measured(param).await {
+            Ended::Done(measurement) => Ok(measurement),
+            Ended::Failed(failure) => Err(failure.into()),
+            Ended::Abandoned(reason) => return Reported::OutOfStep(reason),
+        };
+        let seen = outcome.clone().map(Brought::Measurement);
+        let report = Report {
+            outcome,
+            cmd_uid: self.cmd_uid.clone(),
+        };
+        self.report(Operation::Measure, Event::Measurement(report), seen)
+            .await
+    }
+
+    async fn measured(&self, param: MeasureParam) -> Ended<Measurement> {
+        let Some(driver) = self.servo.drivers.measure.as_deref() else {
+            return Ended::Failed(no_driver("measure"));
+        };
+        let request = MeasureRequest {
+            metrics: param.metrics,
+            control: param.control,
+        };
+        let reporter = self.reporter(Operation::Measure);
+        let call = self.call(self.servo.config.measure_limits, &reporter);
+        match call.measure(driver, &request).await {
+            Ended::Done(mut measurement) => {
+                if self.servo.config.compat.perf_alias {
+                    add_alias(&mut measurement.metrics);
+                }
+                Ended::Done(measurement)
+            }
+            other => other,
+        }
+    }
+
+    pub(crate) async fn adjust(&mut self, param: AdjustParam) -> Reported {
+        let outcome = match self.adjusted(param).await {
+            Ended::Done(state) => Ok(state),
+            Ended::Failed(failure) => Err(failure.into()),
+            Ended::Abandoned(reason) => return Reported::OutOfStep(reason),
+        };
+        let seen = outcome.clone().map(Brought::State);
+        let report = Report {
+            outcome,
+            cmd_uid: self.cmd_uid.clone(),
+        };
+        self.report(Operation::Adjust, Event::Adjustment(report), seen)
+            .await
+    }
+
+    /// A value must have been described before it can be asked for; a servo that
+    /// has not been asked for a description yet asks the driver itself.
+    async fn adjusted(&mut self, param: AdjustParam) -> Ended<State> {
+        let Some(driver) = self.servo.drivers.adjust.clone() else {
+            return Ended::Failed(no_driver("adjust"));
+        };
+        let described = match self.servo.described.clone() {
+            Some(described) => described,
+            None => match self.application().await {
+                Ok(described) => described.unwrap_or_default(),
+                Err(failure) => return Ended::Failed(failure),
+            },
+        };
+        let application = match check::check_adjustment(&param.state.application, &described) {
+            Ok(application) => application,
+            Err(finding) => {
+                let (status, reason) = (Status::Rejected, Reason::InvalidSetting);
+                return Ended::Failed(DriverFailure::new(status, reason, finding.to_string()));
+            }
+        };
+        let request = AdjustRequest {
+            application,
+            control: param.control,
+        };
+        let reporter = self.reporter(Operation::Adjust);
+        let call = self.call(self.servo.config.adjust_limits, &reporter);
+        match call.adjust(driver.as_ref(), &request).await {
+            // The driver's state or the requested one, never a mixture (section 17).
+            Ended::Done(applied) if applied.is_empty() => Ended::Done(param.state),
+            Ended::Done(applied) => Ended::Done(State::from(applied)),
+            Ended::Failed(failure) => Ended::Failed(failure),
+            Ended::Abandoned(reason) => Ended::Abandoned(reason),
+        }
+    }
+
+    fn call<'c>(&'c self, limits: CallLimits, reporter: &'c dyn Reporter) -> Call<'c> {
+        let stop: &CancellationToken = self.servo.stops.now();
+        Call {
+            id: self.call.clone(),
+            app: &self.servo.config.app,
+            cmd_uid: self.cmd_uid.clone(),
+            limits,
+            pacing: self.servo.config.pacing,
+            reporter,
+            journal: self.servo.journal.as_ref(),
+            observer: self.servo.observer.as_ref(),
+            stop,
+            start: Start::Fresh,
+        }
+    }
+
+    fn reporter(&self, operation: Operation) -> ServiceReporter<'_> {
+        ServiceReporter {
+            exchange: &self.servo.exchange,
+            operation,
+            cmd_uid: self.cmd_uid.clone(),
+        }
+    }
+
+    async fn fail(&mut self, operation: Operation, failure: Failure) -> Reported {
+        let seen = Err(failure.clone());
+        let event = self.failure_event(operation, failure);
+        self.report(operation, event, seen).await
+    }
+
+    fn failure_event(&self, operation: Operation, failure: Failure) -> Event {
+        let cmd_uid = self.cmd_uid.clone();
+        match operation {
+            Operation::Describe => Event::Description(Report {
+                outcome: Err(failure),
+                cmd_uid,
+            }),
+            Operation::Measure => Event::Measurement(Report {
+                outcome: Err(failure),
+                cmd_uid,
+            }),
+            Operation::Adjust => Event::Adjustment(Report {
+                outcome: Err(failure),
+                cmd_uid,
+            }),
+        }
+    }
+
+    async fn report(
+        &mut self,
+        operation: Operation,
+        event: Event,
+        outcome: Result<Brought, Failure>,
+    ) -> Reported {
+        let observer = self.servo.observer.as_ref();
+        observer.notice(Notice::Ended { operation, outcome });
+        self.servo.delay_point().await;
+        let packed = self.servo.exchange.pack(&event).or_else(|error| {
+            // The checks let only finite numbers through, so this is a defect of
+            // ours; the service must hear of it all the same.
+            let message = format!("the result cannot be written: {error}");
+            let failure = DriverFailure::new(Status::Failed, Reason::Unknown, message);
+            self.servo
+                .exchange
+                .pack(&self.failure_event(operation, failure.into()))
+        });
+        let Ok(envelope) = packed else {
+            return Reported::InStep;
+        };
+        let stops = &self.servo.stops;
+        let Some(reply) = self.servo.exchange.report(&envelope, stops).await else {
+            observer.notice(Notice::Undelivered { operation });
+            return Reported::InStep;
+        };
+        observer.notice(Notice::Delivered { operation });
+        if let Err(error) = self.servo.journal.delivered(&self.call).await {
+            observer.notice(Notice::Unrecorded {
+                problem: error.to_string(),
+            });
+        }
+        if reply.is_out_of_step() {
+            return Reported::out_of_step(&reply);
+        }
+        if reply.status != Status::Ok {
+            let said = words(&reply, "no reason given");
+            tracing::warn!(status = %reply.status, "the service is not content with the report: {said}");
+        }
+        Reported::InStep
+    }
+}
+
+/// Sends progress to the service.
+struct ServiceReporter<'a> {
+    exchange: &'a Exchange,
+    operation: Operation,
+    cmd_uid: Option<String>,
+}
+
+#[async_trait]
+impl Reporter for ServiceReporter<'_> {
+    async fn report(
+        &self,
+        report: &ProgressReport,
+        runtime: Duration,
+    ) -> Result<Answer, Undelivered> {
+        let seconds = i64::try_from(runtime.as_secs()).unwrap_or(i64::MAX);
+        let progress = Progress {
+            progress: report.percent.map(Number::from),
+            runtime: Some(Number::Integer(seconds)),
+            message: report.message.clone(),
+            stage: report.stage.clone(),
+            stageprogress: report.stage_percent.map(Number::from),
+            time_remain: report
+                .time_remaining
+                .map(|left| Number::from(left.as_secs_f64())),
+            cmd_uid: self.cmd_uid.clone(),
+            ..Progress::default()
+        };
+        let event = Event::Progress(self.operation, progress);
+        // The sink lets only finite numbers through, so it can be packed.
+        let Ok(envelope) = self.exchange.pack(&event) else {
+            return Ok(Answer::Proceed);
+        };
+        let answer = match self.exchange.once(RequestKind::Progress, &envelope).await {
+            Ok(answer) => answer,
+            Err(lost) => {
+                let wait = self.exchange.after_lost_progress(&envelope, &lost);
+                return Err(Undelivered { wait });
+            }
+        };
+        let Ok(reply) = StatusReply::parse(&answer) else {
+            return Ok(Answer::Proceed);
+        };
+        if reply.is_out_of_step() {
+            return Ok(Answer::Abandon(words(&reply, "no reason given")));
+        }
+        Ok(match reply.status {
+            Status::Cancel => Answer::Cancel(words(&reply, "no reason given")),
+            Status::Ok => Answer::Proceed,
+            other => {
+                tracing::warn!(status = %other, "the service is not content with a progress report");
+                Answer::Proceed
+            }
+        })
+    }
+}
+
+fn no_driver(what: &str) -> DriverFailure {
+    let message = format!("no driver is configured to {what}; add one under `drivers`");
+    DriverFailure::new(Status::Failed, Reason::NoDrivers, message)
+}
+
+fn contradiction(finding: &Finding) -> DriverFailure {
+    let message = format!("the driver's description contradicts itself: {finding}");
+    DriverFailure::new(Status::Failed, finding.reason(), message)
+}
+
+/// The original's copy of its main metric (section 4.3).
+fn add_alias<T: Clone>(metrics: &mut Named<T>) {
+    if !metrics.contains_key(ALIAS)
+        && let Some(copied) = metrics.get(ALIAS_OF).cloned()
+    {
+        metrics.insert(ALIAS.to_owned(), copied);
+    }
+}
