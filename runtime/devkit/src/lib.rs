@@ -7,5 +7,6 @@
 #![forbid(unsafe_code)]
 
 pub mod build;
+pub mod contract;
 
 pub use build::{BuildError, BuildOptions, Built, Route, build};
