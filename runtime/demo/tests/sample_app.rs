@@ -1,5 +1,10 @@
 //! The sample application as its clients see it, over real connections.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "in a test a panic is the report, in its helpers too"
+)]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;

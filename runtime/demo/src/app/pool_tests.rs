@@ -166,8 +166,7 @@ fn the_cache_spares_round_trips() {
         pool.stop_and_wait();
         let swept = lock(&pace.sweeps).get(&cache).copied();
         assert_eq!(swept, (cache > 0).then_some(1000), "cache {cache}");
-        let count = lock(&pace.round_trips).len();
-        count
+        lock(&pace.round_trips).len()
     };
     let counts = [0, 256, 1024, 4096].map(trips);
     let expected = [0, 256, 1024, 4096].map(|best| {
