@@ -19,6 +19,7 @@
 //! those it found, whatever ended it.
 
 mod event;
+mod steps;
 mod study;
 mod turn;
 mod view;

@@ -1,0 +1,131 @@
+//! Killed with SIGKILL before every request of a study, the service goes on
+//! as if nothing had happened.
+//!
+//! The service runs in a child process: this test program itself, told by a
+//! variable to be the service.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout
+)]
+
+mod support;
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::{Value, json};
+use servo_optune::{Service, ServiceOptions, StudyOptions};
+use support::*;
+
+const DATA: &str = "SERVO_OPTUNE_TEST_DATA";
+const MARK: &str = "listening on ";
+
+/// The service, when this program was started to be it; else nothing.
+#[test]
+fn be_the_service() {
+    let Some(data) = std::env::var_os(DATA) else {
+        return;
+    };
+    tokio::runtime::Runtime::new()
+        .unwrap()
+        .block_on(async move {
+            let study = StudyOptions {
+                trials: 4,
+                seed: 9,
+                ..StudyOptions::default()
+            };
+            let options = ServiceOptions {
+                data: Some(PathBuf::from(data)),
+                study,
+                ..ServiceOptions::default()
+            };
+            let service = Service::start(options).await.unwrap();
+            println!("\n{MARK}{}", service.local_addr());
+            std::future::pending::<()>().await;
+        });
+}
+
+struct Killable(Child, SocketAddr);
+
+impl Killable {
+    fn start(data: &Path) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "be_the_service", "--nocapture"])
+            .env(DATA, data)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let address = lines
+            .map(|line| line.unwrap())
+            .find_map(|line| {
+                line.strip_prefix(MARK)
+                    .map(|address| address.parse().unwrap())
+            })
+            .expect("the service starts");
+        Self(child, address)
+    }
+}
+
+impl Drop for Killable {
+    /// SIGKILL.
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+/// Plays a study. `with` starts the service for each single request.
+fn play(mut with: impl FnMut(&mut dyn FnMut(SocketAddr))) -> Value {
+    let mut ask = |request: &dyn Fn(SocketAddr) -> Value| {
+        let mut answer = Value::Null;
+        with(&mut |address| answer = request(address));
+        answer
+    };
+    let mut in_force = found();
+    ask(&|address| event(address, "HELLO", json!({"agent": "x"})));
+    loop {
+        let command = ask(&next);
+        assert_eq!(ask(&next), command, "another command after a restart");
+        if command["cmd"] == "SLEEP" {
+            break;
+        }
+        let (name, param) = report(&command, &mut in_force);
+        // The answer is lost in a crash: sent again.
+        for _ in 0..2 {
+            let param = param.clone();
+            assert_eq!(
+                ask(&move |address| event(address, name, param.clone())),
+                json!({"status": "ok"})
+            );
+        }
+    }
+    let mut view = ask(&|address| get(address, "/api/v1/trials").json());
+    for trial in view["trials"].as_array_mut().unwrap() {
+        trial["started"].take();
+        trial["ended"].take();
+    }
+    assert_eq!(view["summary"]["state"], "done");
+    json!([view["trials"], view["summary"], in_force])
+}
+
+#[test]
+fn killed_before_every_request_it_goes_on_as_before() {
+    if std::env::var_os(DATA).is_some() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let steady = Killable::start(&folder.path().join("steady.db"));
+    let expected = play(|work| work(steady.1));
+    let data = folder.path().join("killed.db");
+    let found = play(|work| {
+        let service = Killable::start(&data);
+        work(service.1);
+    });
+    assert_eq!(found, expected);
+}
