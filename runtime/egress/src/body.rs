@@ -51,7 +51,7 @@ pub enum BodyError {
 
 impl BodyError {
     /// The same failure, seen by the one who waits for the response.
-    pub(crate) fn as_send_error(&self) -> SendError {
+    pub fn as_send_error(&self) -> SendError {
         match self {
             Self::TooLarge { limit } => SendError::TooLarge { limit: *limit },
             Self::Length => {
@@ -89,10 +89,17 @@ pub(crate) struct Outgoing {
     pub(crate) call: CallMeter,
     pub(crate) sent: u64,
     pub(crate) declared: Option<u64>,
+    /// The piece that completes the declared length. The client stops asking
+    /// once it has that, so the end of the body is looked at before.
+    pub(crate) last: Option<Bytes>,
     pub(crate) over: bool,
 }
 
 impl Outgoing {
+    fn is_last(&self) -> bool {
+        self.declared == Some(self.sent) && !self.body.is_end_stream()
+    }
+
     fn take(&mut self, data: Bytes) -> Result<Bytes, BodyError> {
         let limit = self.call.limits().request_bytes;
         let size = data.len() as u64;
@@ -121,10 +128,20 @@ impl Stream for Outgoing {
             let item = match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) if data.is_empty() => continue,
-                    Ok(data) => Some(this.take(data)),
+                    Ok(data) => match this.take(data) {
+                        Ok(data) if this.is_last() => {
+                            this.last = Some(data);
+                            continue;
+                        }
+                        taken => Some(taken),
+                    },
                     Err(_trailers) => continue,
                 },
                 Some(Err(error)) => Some(Err(error)),
+                None if this.last.is_some() => {
+                    this.over = true;
+                    return Poll::Ready(this.last.take().map(Ok));
+                }
                 None if this.declared.is_some_and(|declared| this.sent != declared) => {
                     Some(Err(BodyError::Length))
                 }
@@ -166,20 +183,19 @@ impl Incoming {
         call: CallMeter,
         held: InFlight,
     ) -> Self {
-        let left = call.limits().response_bytes;
-        Self {
-            open: Some(Open {
-                body,
-                left,
-                clock,
-                timer: None,
-                armed: false,
-                lane,
-                rule,
-                call,
-                _held: held,
-            }),
-        }
+        // An answer without a body holds no place.
+        let open = (!body.is_end_stream()).then(|| Open {
+            left: call.limits().response_bytes,
+            body,
+            clock,
+            timer: None,
+            armed: false,
+            lane,
+            rule,
+            call,
+            _held: held,
+        });
+        Self { open }
     }
 }
 

@@ -1,0 +1,423 @@
+//! One step of a call, from a fresh store to its drop.
+//!
+//! Every step gets a store of its own, always: a kept instance would answer
+//! faster, but there is no way to clean one, and drivers talk to networks for
+//! longer than an instance takes to make. Whatever ends a step (its answer, a
+//! trap, a limit, a cancel, a panic of the host) ends in the same place: the
+//! future is dropped first, then the store with everything the guest held.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use servo_artifact::CancelSupport;
+use servo_egress::CallMeter;
+use servo_policy::{Access, Span};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use wasmtime::component::ResourceTable;
+use wasmtime::{Store, Trap, UpdateDeadline};
+use wasmtime_wasi::{FsPerms, ResourceTableError, WasiCtx};
+use wasmtime_wasi_http::WasiHttpCtx;
+
+use crate::bindings::adjust::{AdjustRequest, AdjustStep};
+use crate::bindings::measure::{MeasureRequest, MeasureStep};
+use crate::bindings::model::{Application, Failure, Metric};
+use crate::check::{Bounds, Violation};
+use crate::driver::{Bound, BoundDriver};
+use crate::entry::{self, Answered, Entered, Entry};
+use crate::host::{CallObserver, CallShared, CallState, LogMeter};
+use crate::http::{Hooks, LastDenial};
+use crate::limiter::MemoryLimiter;
+use crate::meter::{CpuExhausted, CpuMeter, Metered};
+use crate::outcome::{End, Limit, Step, StepReport};
+use crate::output::{Capture, Output};
+
+/// Bytes of one request for random numbers: seeds and ids need tens.
+const MAX_RANDOM: u64 = 64 << 10;
+
+/// Bytes of one header map, counting the structures around the text.
+const MAX_FIELDS: usize = 32 << 10;
+
+/// Characters of a guest's standard error that go into the text of a trap.
+const TRAP_EXCERPT: usize = 600;
+
+/// One call of a bound driver: one or more steps under one budget.
+pub struct Call {
+    driver: BoundDriver,
+    shared: Arc<CallShared>,
+    meter: CallMeter,
+    deadline: Instant,
+}
+
+impl std::fmt::Debug for Call {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Call")
+            .field("driver", &self.driver)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Call {
+    pub(crate) fn new(
+        driver: BoundDriver,
+        observer: Arc<dyn CallObserver>,
+        cancel: CancellationToken,
+    ) -> Self {
+        let budget = &driver.0.grants.budget;
+        Self {
+            shared: Arc::new(CallShared {
+                observer,
+                cancel,
+                log: LogMeter::new(budget.log_lines, budget.log_bytes),
+            }),
+            meter: CallMeter::new(budget),
+            deadline: Instant::now() + budget.wall,
+            driver,
+        }
+    }
+
+    /// The metrics a measure driver can report.
+    pub async fn describe_metrics(&self, app: &str) -> Step<Vec<Metric>> {
+        self.step(entry::DescribeMetrics { app }).await
+    }
+
+    /// The application as an adjust driver sees it.
+    pub async fn describe_application(&self, app: &str) -> Step<Application> {
+        self.step(entry::DescribeApplication { app }).await
+    }
+
+    /// One step of a measurement.
+    pub async fn measure(
+        &self,
+        request: &MeasureRequest,
+        resume: Option<&str>,
+    ) -> Step<MeasureStep> {
+        self.step(entry::Measure { request, resume }).await
+    }
+
+    /// One step of an adjustment.
+    pub async fn adjust(&self, request: &AdjustRequest, resume: Option<&str>) -> Step<AdjustStep> {
+        self.step(entry::Adjust { request, resume }).await
+    }
+
+    /// Lets a measure driver undo what a cancelled call began.
+    pub async fn measure_cancelled(&self, request: &MeasureRequest, state: &str) -> Step<()> {
+        self.step(entry::MeasureCancelled { request, state }).await
+    }
+
+    /// Lets an adjust driver undo what a cancelled call began.
+    pub async fn adjust_cancelled(&self, request: &AdjustRequest, state: &str) -> Step<()> {
+        self.step(entry::AdjustCancelled { request, state }).await
+    }
+
+    fn bounds(&self) -> Bounds {
+        let budget = &self.driver.0.grants.budget;
+        Bounds {
+            result_bytes: budget.result_bytes,
+            state_bytes: budget.state_bytes,
+        }
+    }
+
+    /// Runs one exported function in a fresh store and judges how it ended.
+    async fn step<E: Entry>(&self, entry: E) -> Step<E::Answer> {
+        let bound = &self.driver.0;
+        let shared = &bound.driver.sandbox;
+        let Ok(_slot) = shared.slots.acquire().await else {
+            return refused("the sandbox is shutting down".to_owned());
+        };
+        let denial = Arc::new(LastDenial::default());
+        let capture = Capture::new(bound.grants.budget.output_bytes);
+        let cpu = CpuMeter::new(bound.grants.budget.cpu);
+        let scratch = match bound.scratch() {
+            Ok(scratch) => scratch,
+            Err(problem) => return refused(problem),
+        };
+        let store = self.store(bound, &capture, &cpu, &denial, scratch.as_ref());
+        let mut store = match store {
+            Ok(store) => store,
+            Err(problem) => return refused(problem),
+        };
+
+        let ran = {
+            let running = Metered::new(
+                AssertUnwindSafe(enter_guest(&mut store, bound, entry)).catch_unwind(),
+                Arc::clone(&cpu),
+            );
+            self.run_to_end(running).await
+        };
+        let limiter = &store.data().limiter;
+        let (refused, memory) = (limiter.refused(), limiter.memory_used());
+        // The store goes before anything is reported: with it go requests in
+        // flight, timers and files, whatever the guest left behind.
+        drop(store);
+        drop(scratch);
+
+        let report = StepReport {
+            cpu: cpu.used(),
+            memory: memory as u64,
+            network: self.meter.usage(),
+            output: capture.take(),
+            log_lines_dropped: self.shared.log.dropped(),
+        };
+        let judge = Judge {
+            call: self,
+            refused,
+            denial: denial.take(),
+            output: &report.output,
+        };
+        let end = judge.end::<E>(ran, &self.bounds());
+        Step { end, report }
+    }
+
+    /// Polls the guest until it answers or something else ends it.
+    async fn run_to_end<T>(
+        &self,
+        running: impl Future<Output = Result<std::thread::Result<T>, CpuExhausted>>,
+    ) -> Ran<T> {
+        let budget = &self.driver.0.grants.budget;
+        let deadline = self.deadline.min(Instant::now() + budget.step_wall);
+        let grace = match self.driver.manifest().cancel {
+            CancelSupport::Report => budget.cancel_grace,
+            CancelSupport::None | CancelSupport::Step => Duration::ZERO,
+        };
+        let cancelled = async {
+            self.shared.cancel.cancelled().await;
+            tokio::time::sleep(grace).await;
+        };
+        tokio::select! {
+            biased;
+            ran = running => match ran {
+                Ok(answer) => Ran::Answered(answer),
+                Err(CpuExhausted) => Ran::Stopped(Limit::Cpu),
+            },
+            () = cancelled => Ran::Cancelled,
+            () = tokio::time::sleep_until(deadline) => Ran::Stopped(Limit::Wall),
+        }
+    }
+
+    fn store(
+        &self,
+        bound: &Bound,
+        capture: &Capture,
+        cpu: &Arc<CpuMeter>,
+        denial: &Arc<LastDenial>,
+        scratch: Option<&tempfile::TempDir>,
+    ) -> Result<Store<CallState>, String> {
+        let budget = &bound.grants.budget;
+        let handles = budget.handles as usize;
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(handles);
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(MAX_FIELDS);
+        let state = CallState {
+            wasi: wasi(bound, capture, scratch)?,
+            table,
+            http,
+            hooks: Hooks {
+                lane: bound.lane.clone(),
+                meter: self.meter.clone(),
+                denial: Arc::clone(denial),
+            },
+            limiter: MemoryLimiter::new(budget.memory.bytes(), budget.table_elements),
+            cpu: Arc::clone(cpu),
+            config: Arc::clone(&bound.config),
+            store: Arc::clone(&bound.state),
+            shared: Arc::clone(&self.shared),
+        };
+        let mut store = Store::try_new(&bound.driver.sandbox.engine, state)
+            .map_err(|error| format!("{error:#}"))?;
+        store.limiter(|state| &mut state.limiter);
+        store.set_hostcall_fuel(usize::try_from(budget.hostcall_bytes).unwrap_or(usize::MAX));
+        store.set_max_component_handles(handles);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|context| {
+            if context.data().cpu.exhausted_in_poll() {
+                return Err(Stop(Limit::Cpu).into());
+            }
+            Ok(UpdateDeadline::Yield(1))
+        });
+        Ok(store)
+    }
+}
+
+async fn enter_guest<E: Entry>(
+    store: &mut Store<CallState>,
+    bound: &Bound,
+    entry: E,
+) -> Answered<E::Answer> {
+    let instance = bound.driver.pre.instantiate_async(&mut *store).await?;
+    let entered = Entered {
+        instance,
+        exports: bound.driver.exports.clone(),
+    };
+    entry.enter(store, &entered).await
+}
+
+fn wasi(
+    bound: &Bound,
+    capture: &Capture,
+    scratch: Option<&tempfile::TempDir>,
+) -> Result<WasiCtx, String> {
+    let mut wasi = WasiCtx::builder();
+    wasi.stdout(capture.clone())
+        .stderr(capture.clone())
+        .max_random_size(MAX_RANDOM);
+    for folder in &bound.grants.folders {
+        let access = match folder.access {
+            Access::Read => FsPerms::ReadOnly,
+            Access::Write => FsPerms::ReadWrite,
+        };
+        wasi.preopened_dir(&folder.path, format!("/{}", folder.name), access)
+            .map_err(|error| format!("folder {}: {error}", folder.path.display()))?;
+    }
+    if let Some(scratch) = scratch {
+        wasi.preopened_dir(scratch.path(), "/scratch", FsPerms::ReadWrite)
+            .map_err(|error| format!("scratch folder: {error}"))?;
+    }
+    Ok(wasi.build())
+}
+
+impl Bound {
+    fn scratch(&self) -> Result<Option<tempfile::TempDir>, String> {
+        self.grants
+            .scratch
+            .map(|_| tempfile::Builder::new().prefix("servo-scratch-").tempdir())
+            .transpose()
+            .map_err(|error| format!("scratch folder: {error}"))
+    }
+}
+
+/// An error that carries the limit which ended the guest through the engine.
+#[derive(Debug, thiserror::Error)]
+#[error("stopped at its {0}")]
+struct Stop(Limit);
+
+/// What made a step return.
+enum Ran<T> {
+    Answered(std::thread::Result<T>),
+    Stopped(Limit),
+    Cancelled,
+}
+
+fn refused<T>(problem: String) -> Step<T> {
+    Step {
+        end: End::Trap(problem),
+        report: StepReport::default(),
+    }
+}
+
+/// Decides what a step's end is called.
+struct Judge<'a> {
+    call: &'a Call,
+    refused: Option<Limit>,
+    denial: Option<String>,
+    output: &'a Output,
+}
+
+impl Judge<'_> {
+    fn end<E: Entry>(self, ran: Ran<Answered<E::Answer>>, bounds: &Bounds) -> End<E::Answer> {
+        match ran {
+            Ran::Stopped(limit) => self.limit(limit),
+            Ran::Cancelled => End::Cancelled,
+            Ran::Answered(Err(_)) => {
+                tracing::error!("a host function panicked; the step is over");
+                End::Trap("an internal error of the host".to_owned())
+            }
+            Ran::Answered(Ok(Err(error))) => self.broken(&error),
+            Ran::Answered(Ok(Ok(Err(failure)))) => self.failed(failure),
+            Ran::Answered(Ok(Ok(Ok(_)))) if self.call.shared.cancel.is_cancelled() => {
+                End::Cancelled
+            }
+            Ran::Answered(Ok(Ok(Ok(answer)))) => match E::check(bounds, &answer) {
+                Ok(()) => End::Ok(answer),
+                Err(Violation::Limit(limit)) => self.limit(limit),
+                Err(Violation::Contract(text)) => {
+                    End::Trap(format!("its answer breaks the contract: {text}"))
+                }
+            },
+        }
+    }
+
+    fn failed<T>(self, failure: Failure) -> End<T> {
+        match self.denial {
+            Some(denial) => End::Denied {
+                denial,
+                failure: failure.message,
+            },
+            None => End::Failure(failure),
+        }
+    }
+
+    /// Names the limit or the fault behind an error of the engine.
+    fn broken<T>(self, error: &wasmtime::Error) -> End<T> {
+        if let Some(limit) = limit_of(error).or(self.refused) {
+            return self.limit(limit);
+        }
+        let text = self.trap_text(error);
+        match self.denial {
+            Some(denial) => End::Denied {
+                denial,
+                failure: format!("the driver crashed: {text}"),
+            },
+            None => End::Trap(text),
+        }
+    }
+
+    fn trap_text(&self, error: &wasmtime::Error) -> String {
+        let cause = error
+            .downcast_ref::<Trap>()
+            .map_or_else(|| error.root_cause().to_string(), ToString::to_string);
+        let printed = self.output.text();
+        let printed = printed.trim();
+        if printed.is_empty() {
+            return cause;
+        }
+        let from = printed.floor_char_boundary(printed.len().saturating_sub(TRAP_EXCERPT));
+        let excerpt = printed.get(from..).unwrap_or_default();
+        format!("{cause}; it printed: {excerpt}")
+    }
+
+    fn limit<T>(&self, limit: Limit) -> End<T> {
+        let budget = &self.call.driver.0.grants.budget;
+        let allowed = match limit {
+            Limit::Memory => budget.memory.to_string(),
+            Limit::Tables => format!("{} elements", budget.table_elements),
+            Limit::Stack => "512 KiB".to_owned(),
+            Limit::Cpu => Span(budget.cpu).to_string(),
+            Limit::Wall => Span(budget.step_wall).to_string(),
+            Limit::Handles => budget.handles.to_string(),
+            Limit::HostcallBytes => format!("{} bytes", budget.hostcall_bytes),
+            Limit::ResultBytes => format!("{} bytes", budget.result_bytes),
+            Limit::StateBytes => format!("{} bytes", budget.state_bytes),
+        };
+        End::Limit { limit, allowed }
+    }
+}
+
+/// The limit that an error of the engine stands for, if it is one.
+fn limit_of(error: &wasmtime::Error) -> Option<Limit> {
+    if let Some(Stop(limit)) = error.downcast_ref() {
+        return Some(*limit);
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::StackOverflow) => return Some(Limit::Stack),
+        Some(Trap::Interrupt) => return Some(Limit::Cpu),
+        _ => {}
+    }
+    if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
+        return Some(Limit::Handles);
+    }
+    // The engine reports these two as text only.
+    let text = format!("{error:#}");
+    if text.contains("fuel allocated for hostcalls") {
+        Some(Limit::HostcallBytes)
+    } else if text.contains("resource table has no free keys")
+        || text.contains("store handle limit exceeded")
+    {
+        Some(Limit::Handles)
+    } else {
+        None
+    }
+}

@@ -1,0 +1,279 @@
+//! From an artifact to a driver that can be called.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use servo_artifact::{Artifact, CodeCache, Digest, DriverKind, Manifest};
+use servo_egress::{Gate, Lane, LedgerSnapshot, Owner};
+use servo_policy::Grants;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use wasmtime::Engine;
+use wasmtime::component::{InstancePre, Linker};
+
+use crate::bindings::{adjust, measure};
+use crate::call::Call;
+use crate::compile::{self, CodeOrigin};
+use crate::engine::{self, MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS};
+use crate::host::{CallObserver, CallState};
+use crate::state_store::StateStore;
+use crate::ticker::Ticker;
+use crate::{SandboxError, linker};
+
+/// How a sandbox is set up.
+#[derive(Debug, Default)]
+pub struct SandboxOptions {
+    /// Steps that may run at the same time; further ones wait. Zero: 64.
+    pub concurrent_steps: u32,
+    /// Where compiled code is kept; absent: it is compiled anew in each process.
+    pub cache: Option<CodeCache>,
+}
+
+/// The engine and what every driver shares. One for each process; cheap to clone.
+#[derive(Clone)]
+pub struct Sandbox(Arc<Shared>);
+
+pub(crate) struct Shared {
+    pub(crate) engine: Engine,
+    pub(crate) slots: Semaphore,
+    fingerprint: String,
+    cache: Option<CodeCache>,
+    plain: Linker<CallState>,
+    with_sockets: Linker<CallState>,
+    _ticker: Ticker,
+}
+
+impl std::fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sandbox")
+            .field("fingerprint", &self.0.fingerprint)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Sandbox {
+    /// Sets up the engine, its clock and the imports.
+    ///
+    /// # Errors
+    /// The machine cannot give what the engine needs (address space, threads).
+    pub fn new(options: SandboxOptions) -> Result<Self, SandboxError> {
+        let slots = match options.concurrent_steps {
+            0 => 64,
+            slots => slots,
+        };
+        let engine = engine::build(slots)?;
+        let linked = |linker: wasmtime::Result<Linker<CallState>>| {
+            linker.map_err(|error| SandboxError::Engine(format!("{error:#}")))
+        };
+        Ok(Self(Arc::new(Shared {
+            slots: Semaphore::new(slots as usize),
+            fingerprint: engine::fingerprint(&engine),
+            cache: options.cache,
+            plain: linked(linker::drivers(&engine))?,
+            with_sockets: linked(linker::drivers_with_dead_sockets(&engine))?,
+            _ticker: Ticker::start(&engine)?,
+            engine,
+        })))
+    }
+
+    /// Compiles an artifact, or loads its code from the cache, and checks that
+    /// every import exists. Nothing of the artifact runs.
+    ///
+    /// # Errors
+    /// The engine refuses the component.
+    pub async fn load(&self, artifact: &Artifact) -> Result<Driver, SandboxError> {
+        let (shared, source) = (Arc::clone(&self.0), artifact.clone());
+        let compiled = tokio::task::spawn_blocking(move || {
+            compile::component(
+                &shared.engine,
+                shared.cache.as_ref(),
+                &shared.fingerprint,
+                &source,
+            )
+        });
+        let refused = |problem: String| SandboxError::Refused {
+            driver: artifact.manifest().name.to_string(),
+            problem,
+        };
+        let (component, origin) = compiled
+            .await
+            .map_err(|_| refused("the compiler crashed".to_owned()))??;
+        let linker = if artifact.imports_package("wasi:sockets") {
+            &self.0.with_sockets
+        } else {
+            &self.0.plain
+        };
+        let pre = linker
+            .instantiate_pre(&component)
+            .map_err(|error| refused(format!("{error:#}")))?;
+        let exports = match artifact.kind() {
+            DriverKind::Measure => measure::GuestIndices::new(&pre).map(Exports::Measure),
+            DriverKind::Adjust => adjust::GuestIndices::new(&pre).map(Exports::Adjust),
+        }
+        .map_err(|error| refused(format!("{error:#}")))?;
+        Ok(Driver(Arc::new(Loaded {
+            sandbox: Arc::clone(&self.0),
+            manifest: artifact.manifest().clone(),
+            digest: artifact.digest(),
+            origin,
+            pre,
+            exports,
+        })))
+    }
+}
+
+/// Where the exported functions are, by kind of driver.
+#[derive(Clone)]
+pub(crate) enum Exports {
+    Measure(measure::GuestIndices),
+    Adjust(adjust::GuestIndices),
+}
+
+/// A driver ready to be bound, shared by all who use the same bytes. Cheap to
+/// clone.
+#[derive(Clone)]
+pub struct Driver(Arc<Loaded>);
+
+pub(crate) struct Loaded {
+    pub(crate) sandbox: Arc<Shared>,
+    pub(crate) manifest: Manifest,
+    digest: Digest,
+    origin: CodeOrigin,
+    pub(crate) pre: InstancePre<CallState>,
+    pub(crate) exports: Exports,
+}
+
+/// What one operator joins with a driver.
+pub struct Binding {
+    /// Whose driver it is; keys connections and records.
+    pub owner: Owner,
+    /// The driver's section of the configuration: one JSON object.
+    pub config: serde_json::Value,
+    /// What it may touch and use.
+    pub grants: Grants,
+    /// Where it keeps what outlives a call.
+    pub state: Arc<dyn StateStore>,
+}
+
+impl Driver {
+    /// What the driver says it is.
+    pub fn manifest(&self) -> &Manifest {
+        &self.0.manifest
+    }
+
+    /// The digest of its bytes.
+    pub fn digest(&self) -> Digest {
+        self.0.digest
+    }
+
+    /// Whether its code was compiled for this process or came from the cache.
+    pub fn code_origin(&self) -> CodeOrigin {
+        self.0.origin
+    }
+
+    /// Joins the driver with one operator's configuration and grants.
+    ///
+    /// # Errors
+    /// A grant that cannot be honoured or enforced here: a folder that does not
+    /// exist, a limit above what the engine has.
+    pub fn bind(&self, gate: &Arc<Gate>, binding: Binding) -> Result<BoundDriver, SandboxError> {
+        let refuse = |problem: String| SandboxError::Grant {
+            driver: self.0.manifest.name.to_string(),
+            problem,
+        };
+        let budget = &binding.grants.budget;
+        let memory = budget.memory.bytes();
+        if memory > MAX_MEMORY_BYTES as u64 {
+            return Err(refuse(format!(
+                "`grants.limits.memory` is {}; this host gives at most {} MiB",
+                budget.memory,
+                MAX_MEMORY_BYTES >> 20
+            )));
+        }
+        if budget.table_elements as usize > MAX_TABLE_ELEMENTS {
+            return Err(refuse(format!(
+                "`grants.limits.table_elements` is {}; this host gives at most \
+                 {MAX_TABLE_ELEMENTS}",
+                budget.table_elements
+            )));
+        }
+        for folder in &binding.grants.folders {
+            check_folder(&folder.path).map_err(|problem| {
+                refuse(format!(
+                    "folder {:?} of `grants.folders`: {}: {problem}",
+                    folder.name,
+                    folder.path.display()
+                ))
+            })?;
+        }
+        let lane = gate.lane(binding.owner, binding.grants.http.clone())?;
+        Ok(BoundDriver(Arc::new(Bound {
+            driver: Arc::clone(&self.0),
+            config: Arc::from(binding.config.to_string()),
+            grants: binding.grants,
+            state: binding.state,
+            lane,
+        })))
+    }
+}
+
+/// A granted folder must exist and must not be a link: the grant names a place,
+/// and a link would let whoever can write beside it choose another.
+fn check_folder(path: &Path) -> Result<(), String> {
+    let found = std::fs::symlink_metadata(path).map_err(|error| error.to_string())?;
+    if found.is_symlink() {
+        return Err("is a symbolic link; name the folder it points to".to_owned());
+    }
+    if !found.is_dir() {
+        return Err("is not a folder".to_owned());
+    }
+    Ok(())
+}
+
+/// A driver with one operator's configuration and grants. Cheap to clone.
+#[derive(Clone)]
+pub struct BoundDriver(pub(crate) Arc<Bound>);
+
+pub(crate) struct Bound {
+    pub(crate) driver: Arc<Loaded>,
+    pub(crate) config: Arc<str>,
+    pub(crate) grants: Grants,
+    pub(crate) state: Arc<dyn StateStore>,
+    pub(crate) lane: Lane,
+}
+
+impl std::fmt::Debug for BoundDriver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BoundDriver")
+            .field("name", &self.0.driver.manifest.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl BoundDriver {
+    /// What the driver says it is.
+    pub fn manifest(&self) -> &Manifest {
+        &self.0.driver.manifest
+    }
+
+    /// The digest of its bytes.
+    pub fn digest(&self) -> Digest {
+        self.0.driver.digest
+    }
+
+    /// What it may touch and use.
+    pub fn grants(&self) -> &Grants {
+        &self.0.grants
+    }
+
+    /// What it has touched so far, and what was refused.
+    pub fn ledger(&self) -> LedgerSnapshot {
+        self.0.lane.ledger().snapshot()
+    }
+
+    /// Begins a call. Its steps share one budget of requests, log lines and
+    /// wall time, which runs from here.
+    pub fn begin(&self, observer: Arc<dyn CallObserver>, cancel: CancellationToken) -> Call {
+        Call::new(self.clone(), observer, cancel)
+    }
+}

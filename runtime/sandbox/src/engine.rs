@@ -1,0 +1,155 @@
+//! Every setting of the engine, each with its reason.
+//!
+//! There is one engine per process: engines share nothing, and values of two
+//! engines in one store have been a security advisory twice. Settings that
+//! decide what compiled code looks like are part of the code cache's key
+//! ([`fingerprint`]), so changing one here never loads old code.
+
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, ModuleVersionStrategy, OptLevel,
+    PoolingAllocationConfig, Strategy, WasmBacktraceDetails,
+};
+
+use crate::SandboxError;
+
+/// The exact engine version this host is built with. The engine's own check of
+/// compiled code covers the major version only, so code made by a compiler with
+/// a known hole would still load after the update; this makes it stale.
+pub const ENGINE_VERSION: &str = "48.0.8";
+
+/// Raised when the host changes what compiled code may assume of it.
+const ABI: u32 = 1;
+
+/// Length of one epoch tick. A guest that spins is looked at once a tick, so
+/// this bounds how late a limit is noticed and how long one guest can keep a
+/// worker from the others. 5 ms costs one wake-up of a sleeping thread.
+pub(crate) const TICK: std::time::Duration = std::time::Duration::from_millis(5);
+
+/// The largest memory any grant may name; the pool reserves address space for it.
+pub(crate) const MAX_MEMORY_BYTES: usize = 512 << 20;
+
+/// Memories one driver may have. Rust, C and Python components have one; the
+/// second is room for an adapter. A component with more is refused, since one
+/// driver could otherwise take every slot of the pool.
+pub(crate) const MAX_MEMORIES: u32 = 2;
+
+/// Tables one driver may have: the core module's, the shims', a few spare.
+pub(crate) const MAX_TABLES: u32 = 8;
+
+/// Core instances in one component: main module, shim and fix-up are three.
+pub(crate) const MAX_CORE_INSTANCES: u32 = 16;
+
+/// Largest table of any driver. The pool's slots have this size.
+pub(crate) const MAX_TABLE_ELEMENTS: usize = 20_000;
+
+/// Builds the engine for `slots` calls running at the same time.
+pub(crate) fn build(slots: u32) -> Result<Engine, SandboxError> {
+    let config = configure(slots)?;
+    Engine::new(&config).map_err(|error| SandboxError::Engine(format!("{error:#}")))
+}
+
+fn configure(slots: u32) -> Result<Config, SandboxError> {
+    let mut config = Config::new();
+
+    // Winch collected four advisories in one round.
+    config.strategy(Strategy::Cranelift);
+    // `None` is no safer: hostile functions compile slower with it, not faster.
+    config.cranelift_opt_level(OptLevel::Speed);
+    // The only way to stop a guest that never calls the host.
+    config.epoch_interruption(true);
+    // Host functions run on what the guest's stack leaves of the fiber's stack;
+    // overflowing that aborts the process, so half a megabyte stays theirs.
+    config.max_wasm_stack(512 << 10);
+    config.async_stack_size(1 << 20);
+    // Fiber stacks go from tenant to tenant.
+    config.async_stack_zeroing(true);
+    // A sparse data segment could make the host build an image of this size.
+    config.memory_guaranteed_dense_image_size(4 << 20);
+    config.memory_may_move(false);
+    // The default reads an environment variable and would parse guest DWARF.
+    config.wasm_backtrace_details(WasmBacktraceDetails::Disable);
+    config
+        .module_version(ModuleVersionStrategy::Custom(format!(
+            "{ENGINE_VERSION}/servo-{ABI}"
+        )))
+        .map_err(|error| SandboxError::Engine(format!("{error:#}")))?;
+
+    // What compilers for drivers do not emit is off: each proposal is surface,
+    // and garbage collection, exceptions and threads have had memory-safety
+    // advisories this year.
+    config.gc_support(false);
+    config.wasm_gc(false);
+    config.wasm_function_references(false);
+    config.wasm_exceptions(false);
+    config.wasm_threads(false);
+    config.wasm_memory64(false);
+    config.wasm_relaxed_simd(false);
+    config.wasm_tail_call(false);
+    config.wasm_custom_page_sizes(false);
+    config.wasm_wide_arithmetic(false);
+    config.wasm_stack_switching(false);
+    // `wasm_multi_memory` stays on: the glue between composed components needs
+    // it, and without it compiling such a component panics. The pool's limits
+    // on memories hold instead.
+
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(slots)));
+    Ok(config)
+}
+
+fn pool(slots: u32) -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(slots)
+        .max_component_instance_size(1 << 20)
+        .max_core_instances_per_component(MAX_CORE_INSTANCES)
+        .max_memories_per_component(MAX_MEMORIES)
+        .max_tables_per_component(MAX_TABLES)
+        .total_core_instances(slots.saturating_mul(4))
+        .max_core_instance_size(256 << 10)
+        .total_memories(slots)
+        .max_memory_size(MAX_MEMORY_BYTES)
+        .total_tables(slots.saturating_mul(2))
+        .table_elements(MAX_TABLE_ELEMENTS)
+        .max_tables_per_module(4)
+        .max_memories_per_module(1)
+        .total_stacks(slots)
+        .max_unused_warm_slots(16)
+        // Below these sizes clearing by hand is faster than asking the kernel.
+        .linear_memory_keep_resident(64 << 10)
+        .table_keep_resident(4 << 10)
+        .async_stack_keep_resident(16 << 10)
+        // It looks only for pages that are present: a swapped-out page of one
+        // tenant would show up in the next one's memory.
+        .pagemap_scan(Enabled::No);
+    pool
+}
+
+/// Names everything that decides what compiled code looks like: the full engine
+/// version, our ABI number and the engine's own hash of settings and processor.
+pub(crate) fn fingerprint(engine: &Engine) -> String {
+    use std::hash::{Hash, Hasher};
+
+    let mut hasher = std::hash::DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    format!("{ENGINE_VERSION}/{ABI}/{:016x}", hasher.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_engine_version_is_the_locked_one() {
+        let lock = include_str!("../../../Cargo.lock");
+        let wanted = format!("name = \"wasmtime\"\nversion = \"{ENGINE_VERSION}\"");
+        assert!(
+            lock.contains(&wanted),
+            "ENGINE_VERSION does not match Cargo.lock"
+        );
+    }
+
+    #[test]
+    fn fingerprints_of_equal_engines_are_equal() {
+        let (one, two) = (build(1).unwrap(), build(1).unwrap());
+        assert_eq!(fingerprint(&one), fingerprint(&two));
+    }
+}

@@ -1,0 +1,183 @@
+//! The exported functions of a driver: how each is entered, and what its answer
+//! must pass before it is believed.
+
+use std::future::Future;
+
+use wasmtime::Store;
+use wasmtime::component::Instance;
+
+use crate::bindings::adjust::{self, AdjustRequest, AdjustStep};
+use crate::bindings::measure::{self, MeasureRequest, MeasureStep};
+use crate::bindings::model::{Application, Failure, Metric};
+use crate::check::{self, Bounds, Violation};
+use crate::driver::Exports;
+use crate::host::CallState;
+
+/// What a guest function answers, and the error of the engine if it did not.
+pub(crate) type Answered<T> = wasmtime::Result<Result<T, Failure>>;
+
+/// A guest that has been instantiated, and where its exports are.
+pub(crate) struct Entered {
+    pub(crate) instance: Instance,
+    pub(crate) exports: Exports,
+}
+
+impl Entered {
+    fn measure(&self, store: &mut Store<CallState>) -> wasmtime::Result<measure::Guest> {
+        match &self.exports {
+            Exports::Measure(exports) => exports.load(store, &self.instance),
+            Exports::Adjust(_) => Err(wasmtime::Error::msg("an adjust driver does not measure")),
+        }
+    }
+
+    fn adjust(&self, store: &mut Store<CallState>) -> wasmtime::Result<adjust::Guest> {
+        match &self.exports {
+            Exports::Adjust(exports) => exports.load(store, &self.instance),
+            Exports::Measure(_) => Err(wasmtime::Error::msg("a measure driver does not adjust")),
+        }
+    }
+}
+
+/// One exported function with its arguments.
+pub(crate) trait Entry: Send {
+    /// What the function answers when it succeeds.
+    type Answer: Send;
+
+    /// Calls it.
+    fn enter(
+        self,
+        store: &mut Store<CallState>,
+        entered: &Entered,
+    ) -> impl Future<Output = Answered<Self::Answer>> + Send;
+
+    /// What the answer must pass.
+    fn check(bounds: &Bounds, answer: &Self::Answer) -> Result<(), Violation>;
+}
+
+/// `measure.describe`
+pub(crate) struct DescribeMetrics<'a> {
+    pub(crate) app: &'a str,
+}
+
+impl Entry for DescribeMetrics<'_> {
+    type Answer = Vec<Metric>;
+
+    async fn enter(
+        self,
+        store: &mut Store<CallState>,
+        entered: &Entered,
+    ) -> Answered<Self::Answer> {
+        let guest = entered.measure(store)?;
+        guest.call_describe(store, self.app).await
+    }
+
+    fn check(bounds: &Bounds, answer: &Self::Answer) -> Result<(), Violation> {
+        check::metrics(bounds, answer)
+    }
+}
+
+/// `measure.measure`
+pub(crate) struct Measure<'a> {
+    pub(crate) request: &'a MeasureRequest,
+    pub(crate) resume: Option<&'a str>,
+}
+
+impl Entry for Measure<'_> {
+    type Answer = MeasureStep;
+
+    async fn enter(
+        self,
+        store: &mut Store<CallState>,
+        entered: &Entered,
+    ) -> Answered<Self::Answer> {
+        let guest = entered.measure(store)?;
+        guest.call_measure(store, self.request, self.resume).await
+    }
+
+    fn check(bounds: &Bounds, answer: &Self::Answer) -> Result<(), Violation> {
+        check::measure_step(bounds, answer)
+    }
+}
+
+/// `measure.cancelled`
+pub(crate) struct MeasureCancelled<'a> {
+    pub(crate) request: &'a MeasureRequest,
+    pub(crate) state: &'a str,
+}
+
+impl Entry for MeasureCancelled<'_> {
+    type Answer = ();
+
+    async fn enter(self, store: &mut Store<CallState>, entered: &Entered) -> Answered<()> {
+        let guest = entered.measure(store)?;
+        guest.call_cancelled(store, self.request, self.state).await
+    }
+
+    fn check(_: &Bounds, (): &()) -> Result<(), Violation> {
+        Ok(())
+    }
+}
+
+/// `adjust.describe`
+pub(crate) struct DescribeApplication<'a> {
+    pub(crate) app: &'a str,
+}
+
+impl Entry for DescribeApplication<'_> {
+    type Answer = Application;
+
+    async fn enter(
+        self,
+        store: &mut Store<CallState>,
+        entered: &Entered,
+    ) -> Answered<Self::Answer> {
+        let guest = entered.adjust(store)?;
+        guest.call_describe(store, self.app).await
+    }
+
+    fn check(bounds: &Bounds, answer: &Self::Answer) -> Result<(), Violation> {
+        check::application(bounds, answer)
+    }
+}
+
+/// `adjust.adjust`
+pub(crate) struct Adjust<'a> {
+    pub(crate) request: &'a AdjustRequest,
+    pub(crate) resume: Option<&'a str>,
+}
+
+impl Entry for Adjust<'_> {
+    type Answer = AdjustStep;
+
+    async fn enter(
+        self,
+        store: &mut Store<CallState>,
+        entered: &Entered,
+    ) -> Answered<Self::Answer> {
+        let guest = entered.adjust(store)?;
+        guest.call_adjust(store, self.request, self.resume).await
+    }
+
+    fn check(bounds: &Bounds, answer: &Self::Answer) -> Result<(), Violation> {
+        check::adjust_step(bounds, answer)
+    }
+}
+
+/// `adjust.cancelled`
+pub(crate) struct AdjustCancelled<'a> {
+    pub(crate) request: &'a AdjustRequest,
+    pub(crate) state: &'a str,
+}
+
+impl Entry for AdjustCancelled<'_> {
+    type Answer = ();
+
+    async fn enter(self, store: &mut Store<CallState>, entered: &Entered) -> Answered<()> {
+        let guest = entered.adjust(store)?;
+        guest.call_cancelled(store, self.request, self.state).await
+    }
+
+    fn check(_: &Bounds, (): &()) -> Result<(), Violation> {
+        Ok(())
+    }
+}

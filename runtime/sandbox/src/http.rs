@@ -1,0 +1,148 @@
+//! `wasi:http` handed to the one way out.
+//!
+//! The engine's own sender has no policy at all: it resolves names without
+//! looking at the addresses, takes the guest's time limits and caps nothing. It
+//! is not compiled in; every request of a guest goes to its lane, which decides
+//! and sends.
+
+use std::future::Future;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use http::{HeaderName, header};
+use http_body_util::BodyExt;
+use servo_egress::{BodyError, CallMeter, Lane, SendError, Timeouts};
+use wasmtime_wasi_http::{
+    DEFAULT_FORBIDDEN_HEADERS, Error, ForbiddenHeaderFilter, RequestOptions, WasiBody,
+    WasiHttpHooks,
+};
+
+/// What one write to a request body may carry; the default of a megabyte is a
+/// host allocation for each open body.
+const BODY_CHUNK: usize = 64 << 10;
+
+type Io = Box<dyn Future<Output = Result<(), Error>> + Send>;
+type Sent = Result<(http::Response<WasiBody>, Io), Error>;
+
+/// What was refused last in a call, and not followed by a request that was
+/// sent. It explains a failure of the guest that comes after it.
+#[derive(Debug, Default)]
+pub(crate) struct LastDenial(Mutex<Option<String>>);
+
+impl LastDenial {
+    fn set(&self, denial: Option<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = denial;
+    }
+
+    pub(crate) fn take(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// The network of one store.
+pub(crate) struct Hooks {
+    pub(crate) lane: Lane,
+    pub(crate) meter: CallMeter,
+    pub(crate) denial: Arc<LastDenial>,
+}
+
+/// Headers a guest may neither set nor see. `connection` is let through to the
+/// lane, which understands the value `close` and refuses every other.
+fn is_forbidden(name: &HeaderName) -> bool {
+    *name != header::CONNECTION && DEFAULT_FORBIDDEN_HEADERS.contains(name)
+}
+
+static FORBIDDEN: LazyLock<ForbiddenHeaderFilter> = LazyLock::new(|| Arc::new(is_forbidden));
+
+impl WasiHttpHooks for Hooks {
+    fn is_forbidden_header(&mut self, name: &HeaderName) -> bool {
+        is_forbidden(name)
+    }
+
+    fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
+        Arc::clone(&FORBIDDEN)
+    }
+
+    /// A guest says `http` or `https`; nothing is assumed.
+    fn default_scheme(&mut self) -> Option<http::uri::Scheme> {
+        None
+    }
+
+    fn p2_outgoing_body_buffer_chunks(&mut self) -> usize {
+        1
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        BODY_CHUNK
+    }
+
+    fn send_request(
+        &mut self,
+        request: http::Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _: Io,
+    ) -> Box<dyn Future<Output = Sent> + Send> {
+        let (lane, meter) = (self.lane.clone(), self.meter.clone());
+        let denial = Arc::clone(&self.denial);
+        let options = options.unwrap_or_default();
+        let timeouts = Timeouts {
+            connect: options.connect_timeout,
+            first_byte: options.first_byte_timeout,
+            between_bytes: options.between_bytes_timeout,
+        };
+        let request = request.map(|body| {
+            body.map_err(|error| BodyError::Aborted(Box::new(error)))
+                .boxed_unsync()
+        });
+        Box::new(async move {
+            let sent = lane.send(request, &meter, timeouts).await;
+            denial.set(sent.as_ref().err().and_then(refusal));
+            let response = sent.map_err(error_code)?;
+            let response = response.map(|body| body.map_err(body_error).boxed_unsync());
+            Ok((response, Box::new(async { Ok(()) }) as Io))
+        })
+    }
+}
+
+/// The text of a refusal, for the operator; nothing for other errors.
+fn refusal(error: &SendError) -> Option<String> {
+    matches!(
+        error,
+        SendError::Denied(_) | SendError::AddressDenied(_) | SendError::QuotaExhausted(_)
+    )
+    .then(|| error.to_string())
+}
+
+/// What the guest is told of a failed request: a code of `wasi:http`.
+fn error_code(error: SendError) -> Error {
+    use servo_egress::{ConnectFailure, Phase, Quota, TlsFailure};
+
+    match error {
+        SendError::Denied(_) => Error::HttpRequestDenied,
+        SendError::AddressDenied(_) => Error::DestinationIpProhibited,
+        SendError::Resolve => Error::DnsError {
+            rcode: None,
+            info_code: None,
+        },
+        SendError::Connect(failure) => match failure {
+            ConnectFailure::Refused => Error::ConnectionRefused,
+            ConnectFailure::Unreachable => Error::DestinationUnavailable,
+            _ => Error::ConnectionTerminated,
+        },
+        SendError::Tls(TlsFailure::Handshake) => Error::TlsProtocolError,
+        SendError::Tls(_) => Error::TlsCertificateError,
+        SendError::Timeout(phase) => match phase {
+            Phase::Connect => Error::ConnectionTimeout,
+            Phase::FirstByte | Phase::Idle => Error::ConnectionReadTimeout,
+            _ => Error::HttpResponseTimeout,
+        },
+        SendError::TooLarge { limit } => Error::HttpRequestBodySize(Some(limit)),
+        SendError::QuotaExhausted(Quota::Concurrency) => Error::ConnectionLimitReached,
+        SendError::QuotaExhausted(_) => Error::HttpRequestDenied,
+        error => Error::InternalError(Some(error.to_string())),
+    }
+}
+
+/// What the guest is told of a response body that broke off.
+fn body_error(error: BodyError) -> Error {
+    error_code(error.as_send_error())
+}

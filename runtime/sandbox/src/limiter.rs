@@ -1,0 +1,138 @@
+//! One limit over all memories of a store.
+//!
+//! The engine's ready-made limiter bounds each memory by itself, which bounds
+//! nothing as long as a component may have several. This one adds up what all
+//! memories (and all tables) of the store hold.
+
+use wasmtime::ResourceLimiter;
+
+use crate::engine::{MAX_CORE_INSTANCES, MAX_MEMORIES, MAX_TABLES};
+use crate::outcome::Limit;
+
+/// What the memories and tables of one store hold, and may hold together.
+#[derive(Debug)]
+pub(crate) struct MemoryLimiter {
+    memory_limit: usize,
+    table_limit: usize,
+    memory_used: usize,
+    table_used: usize,
+    /// The limit that was last refused to the guest. A guest usually aborts on
+    /// a refusal; this tells why it did.
+    refused: Option<Limit>,
+}
+
+impl MemoryLimiter {
+    pub(crate) fn new(memory_bytes: u64, table_elements: u32) -> Self {
+        Self {
+            memory_limit: usize::try_from(memory_bytes).unwrap_or(usize::MAX),
+            table_limit: usize::try_from(table_elements).unwrap_or(usize::MAX),
+            memory_used: 0,
+            table_used: 0,
+            refused: None,
+        }
+    }
+
+    /// Bytes that all memories hold now.
+    pub(crate) fn memory_used(&self) -> usize {
+        self.memory_used
+    }
+
+    /// The limit a refused growth ran into, if there was one.
+    pub(crate) fn refused(&self) -> Option<Limit> {
+        self.refused
+    }
+}
+
+/// The sum after a growth from `current` to `desired`, if it is within `limit`.
+fn grown(used: usize, current: usize, desired: usize, limit: usize) -> Option<usize> {
+    used.checked_add(desired.checked_sub(current)?)
+        .filter(|sum| *sum <= limit)
+}
+
+impl ResourceLimiter for MemoryLimiter {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        match grown(self.memory_used, current, desired, self.memory_limit) {
+            Some(sum) => {
+                self.memory_used = sum;
+                Ok(true)
+            }
+            None => {
+                self.refused = Some(Limit::Memory);
+                Ok(false)
+            }
+        }
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        match grown(self.table_used, current, desired, self.table_limit) {
+            Some(sum) => {
+                self.table_used = sum;
+                Ok(true)
+            }
+            None => {
+                self.refused = Some(Limit::Tables);
+                Ok(false)
+            }
+        }
+    }
+
+    fn instances(&self) -> usize {
+        // Component instances count here too; a few more than core ones.
+        (MAX_CORE_INSTANCES as usize) * 2
+    }
+
+    fn tables(&self) -> usize {
+        MAX_TABLES as usize
+    }
+
+    fn memories(&self) -> usize {
+        MAX_MEMORIES as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn b2_memories_are_limited_by_their_sum() {
+        let mut limiter = MemoryLimiter::new(100, 10);
+        assert!(limiter.memory_growing(0, 60, None).unwrap());
+        assert!(!limiter.memory_growing(0, 60, None).unwrap());
+        assert_eq!(limiter.refused(), Some(Limit::Memory));
+        assert!(limiter.memory_growing(0, 40, None).unwrap());
+        assert_eq!(limiter.memory_used(), 100);
+    }
+
+    #[test]
+    fn a_memory_that_grows_is_counted_once() {
+        let mut limiter = MemoryLimiter::new(100, 10);
+        assert!(limiter.memory_growing(0, 40, None).unwrap());
+        assert!(limiter.memory_growing(40, 100, None).unwrap());
+        assert_eq!(limiter.memory_used(), 100);
+    }
+
+    #[test]
+    fn b4_tables_are_limited_by_their_sum() {
+        let mut limiter = MemoryLimiter::new(100, 10);
+        assert!(limiter.table_growing(0, 10, None).unwrap());
+        assert!(!limiter.table_growing(0, 1, None).unwrap());
+        assert_eq!(limiter.refused(), Some(Limit::Tables));
+    }
+}
