@@ -162,6 +162,7 @@ impl Lane {
                 call: call.clone(),
                 sent: 0,
                 declared,
+                last: None,
                 over: false,
             }));
         }

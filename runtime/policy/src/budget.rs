@@ -184,8 +184,8 @@ limits! {
     /// Bytes of the state that a pause hands to the next step. It is journalled
     /// on every pause, so it stays small.
     state_bytes: u64, ByteSize = 64 * KIB, 64 => 16 * MIB;
-    /// Host-reported pauses of one call. A pause of the shortest kind is a
-    /// second, so this also bounds a driver that spins through steps.
+    /// Steps of a call. Enough for one every ten seconds over a day, and the
+    /// end of a driver that spins through pauses of no length.
     steps: u32, u32 = 10_000, 1 => 1_000_000;
     /// Requests of a call. A poll every second for the default wall time, five
     /// times over.
@@ -202,7 +202,7 @@ limits! {
     /// Name lookup, connection and TLS handshake of one request. Longer means
     /// that nobody is there.
     connect_time: Duration, Span = secs(5), ms(1) => secs(120);
-    /// Silence of the other side in the middle of a request or a response.
+    /// Silence of the other side in the middle of a response body.
     idle_time: Duration, Span = secs(15), ms(1) => secs(3_600);
 }
 
