@@ -4,7 +4,10 @@
 //! action and fills the holes; there is no way to run a program of its own
 //! choice.
 
-use crate::{failure::Failure, host::Access};
+use crate::{
+    failure::Failure,
+    host::{Access, Host as _},
+};
 
 /// What an action left behind when it ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::{rc::Rc, time::Duration};
 use crate::{
     actions::Actions,
     failure::Cancelled,
-    host::{Access, Host},
+    host::{Access, Backend, Host as _},
     http,
     store::Store,
 };
@@ -30,7 +30,7 @@ impl std::fmt::Debug for Context {
 }
 
 impl Context {
-    pub(crate) fn new(host: Rc<dyn Host>, app: &str) -> Self {
+    pub(crate) fn new(host: Rc<Backend>, app: &str) -> Self {
         Self {
             host: Access::new(host),
             app: app.into(),

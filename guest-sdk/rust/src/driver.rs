@@ -12,6 +12,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     context::Context,
     failure::Failure,
+    host::Host as _,
     json,
     model::{Adjustment, Application, Measurement, Metric},
     request::{AdjustRequest, MeasureRequest},

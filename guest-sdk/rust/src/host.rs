@@ -2,9 +2,10 @@
 //!
 //! There are two implementations: the contract's imports and WASI in a
 //! component, and the scripted host of [`testing`](crate::testing) in native
-//! tests. It is dynamic so that no type of the public API carries a parameter
-//! for it, and exchanges are numbers instead of objects so that thousands of
-//! them cost no allocation each.
+//! tests. Which one it is depends on the target, not on a type parameter or a
+//! vtable: so no public type carries a parameter, and a component neither holds
+//! nor imports what its driver does not use. Exchanges are numbers instead of
+//! objects, so that thousands of them cost no allocation each.
 
 use std::{ops::Deref, rc::Rc, time::Duration};
 
@@ -64,15 +65,20 @@ pub(crate) trait Host {
     fn http_abort(&self, exchange: Id);
 }
 
+#[cfg(target_arch = "wasm32")]
+pub(crate) type Backend = crate::wasm::Imports;
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) type Backend = crate::testing::Fake;
+
 /// A host, seen by a call that may or may not take notice of a cancel.
 #[derive(Clone)]
 pub(crate) struct Access {
-    host: Rc<dyn Host>,
+    host: Rc<Backend>,
     shielded: bool,
 }
 
 impl Access {
-    pub(crate) fn new(host: Rc<dyn Host>) -> Self {
+    pub(crate) fn new(host: Rc<Backend>) -> Self {
         Self {
             host,
             shielded: false,
@@ -108,9 +114,9 @@ impl Access {
 }
 
 impl Deref for Access {
-    type Target = dyn Host;
+    type Target = Backend;
 
     fn deref(&self) -> &Self::Target {
-        self.host.as_ref()
+        &self.host
     }
 }

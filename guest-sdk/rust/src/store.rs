@@ -7,7 +7,11 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{failure::Failure, host::Access, json};
+use crate::{
+    failure::Failure,
+    host::{Access, Host as _},
+    json,
+};
 
 /// Why the store did not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -9,7 +9,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{Client, Error, Kind, Phase, Prepared, Response};
-use crate::host::{Access, Id};
+use crate::host::{Access, Host as _, Id};
 
 /// How often exchanges are looked through for those that take too long.
 const SWEEP: Duration = Duration::from_secs(1);

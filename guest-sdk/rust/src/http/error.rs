@@ -23,11 +23,12 @@ pub enum Kind {
     /// The request could not be built.
     #[error("{0}")]
     Invalid(String),
-    /// The operator does not allow it. The text, if the host gave one, says
-    /// which line to add.
-    #[error("denied: {}", .0.as_deref().unwrap_or("the operator's grants do not allow this request; the servo's log names the line to add to `grants.http`"))]
+    /// The operator does not allow it, or not so often. The text, if there is
+    /// one, says why; the host adds what is to be done about it to the failure
+    /// of the call.
+    #[error("denied: {}", .0.as_deref().unwrap_or("the operator's grants do not allow this request, or not so many (`grants.http`, `limits.requests`); the servo's log says what to add"))]
     Denied(Option<String>),
-    /// The call has used up what it may use, for example its requests.
+    /// The call uses more than it may, for example requests at once.
     #[error("a limit of this call is reached: {0}")]
     Exhausted(String),
     /// Nothing listens there.

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use serde::Serialize;
 
 use super::{Client, Error, Head, Keep, Kind, Method, Phase, Response, Retry, Timeouts, Url};
-use crate::host::{Access, Id};
+use crate::host::{Access, Host as _, Id};
 
 /// How often a blocking request asks whether the call is still wanted.
 const CHECK: Duration = Duration::from_secs(1);

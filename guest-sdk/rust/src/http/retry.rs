@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use super::{Error, Method, Response, date};
-use crate::host::Access;
+use crate::host::{Access, Host as _};
 
 /// How often and how patiently a request is repeated.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -20,7 +20,7 @@ use crate::{
 const EPOCH: Duration = Duration::from_secs(1_700_000_000);
 
 #[derive(Debug)]
-pub(super) struct Fake {
+pub(crate) struct Fake {
     pub(super) config: RefCell<String>,
     pub(super) clock: Cell<Duration>,
     pub(super) server: RefCell<Server>,

@@ -105,6 +105,8 @@ pub struct Sent {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
+    /// How long its parts may take.
+    pub timeouts: http::Timeouts,
 }
 
 impl Sent {
@@ -163,6 +165,7 @@ impl Server {
             ),
             headers: head.headers.clone(),
             body: Vec::new(),
+            timeouts: head.timeouts,
         }));
         self.prepared.len() - 1
     }

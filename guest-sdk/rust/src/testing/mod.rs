@@ -41,7 +41,7 @@ mod http;
 
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
-use fake::Fake;
+pub(crate) use fake::Fake;
 pub use http::{Reply, Sent};
 
 use crate::{
@@ -199,7 +199,7 @@ impl Host {
     /// A context, for testing a function that is not a whole step.
     pub fn context(&self, app: &str) -> Context {
         logger::install();
-        Context::new(Rc::clone(&self.fake) as Rc<dyn HostCalls>, app)
+        Context::new(Rc::clone(&self.fake), app)
     }
 
     /// Asks a measure driver for its metrics.

@@ -13,7 +13,7 @@ use wasip2::{
     http::{
         outgoing_handler,
         types::{
-            ErrorCode, Fields, FutureIncomingResponse, IncomingBody, IncomingResponse,
+            ErrorCode, Fields, FutureIncomingResponse, HeaderError, IncomingBody, IncomingResponse,
             Method as WasiMethod, OutgoingBody, OutgoingRequest, RequestOptions, Scheme,
             http_error_code,
         },
@@ -80,7 +80,12 @@ impl Exchanges {
         let headers = Fields::new();
         for (name, value) in &head.headers {
             headers.append(name, value.as_bytes()).map_err(|error| {
-                Kind::Invalid(format!("the header {name:?} cannot be sent: {error:?}"))
+                let why = match error {
+                    HeaderError::InvalidSyntax => "its name or value is malformed",
+                    HeaderError::Forbidden => "the host sets it itself",
+                    HeaderError::Immutable => "headers are fixed",
+                };
+                Kind::Invalid(format!("the header {name:?} cannot be sent: {why}"))
             })?;
         }
         Ok(self.prepared.insert(Template {
@@ -315,9 +320,8 @@ fn method(method: Method) -> WasiMethod {
 }
 
 /// WASI's error codes, told apart by what there is to be done about them. Of a
-/// refusal the code says nothing; a host that wants to say which line to add
-/// does so in an internal error whose text begins with `denied: `, and of a
-/// limit likewise with `limit: `.
+/// refusal the code does not say why: the host adds that to the failure of the
+/// call, and to the operator's log.
 fn kind(code: &ErrorCode) -> Kind {
     match code {
         ErrorCode::HttpRequestDenied => Kind::Denied(None),
@@ -325,16 +329,10 @@ fn kind(code: &ErrorCode) -> Kind {
             "the address behind this name is not public, and the rule does not say `private: true`"
                 .to_owned(),
         )),
-        ErrorCode::InternalError(Some(text)) => {
-            if let Some(remedy) = text.strip_prefix("denied: ") {
-                Kind::Denied(Some(remedy.to_owned()))
-            } else if let Some(limit) = text.strip_prefix("limit: ") {
-                Kind::Exhausted(limit.to_owned())
-            } else {
-                Kind::Protocol(text.clone())
-            }
+        ErrorCode::InternalError(Some(text)) => Kind::Protocol(text.clone()),
+        ErrorCode::ConnectionLimitReached => {
+            Kind::Exhausted("too many requests at once (`limits.concurrent_requests`)".to_owned())
         }
-        ErrorCode::ConnectionLimitReached => Kind::Exhausted("its requests".to_owned()),
         ErrorCode::ConnectionRefused => Kind::Refused,
         ErrorCode::DnsTimeout => Kind::Unreachable("looking up the name timed out".to_owned()),
         ErrorCode::DnsError(_) | ErrorCode::DestinationNotFound => {
@@ -349,12 +347,28 @@ fn kind(code: &ErrorCode) -> Kind {
         ErrorCode::ConnectionWriteTimeout => Kind::Timeout(Phase::Send),
         ErrorCode::ConnectionTerminated => Kind::Broken("closed by the other side".to_owned()),
         ErrorCode::HttpResponseIncomplete => Kind::Broken("a part is missing".to_owned()),
-        ErrorCode::TlsProtocolError
-        | ErrorCode::TlsCertificateError
-        | ErrorCode::TlsAlertReceived(_) => Kind::Tls(format!("{code:?}")),
+        ErrorCode::TlsCertificateError => {
+            Kind::Tls("the certificate is not one the host trusts for this name".to_owned())
+        }
+        ErrorCode::TlsProtocolError | ErrorCode::TlsAlertReceived(_) => {
+            Kind::Tls("the two sides do not agree".to_owned())
+        }
         ErrorCode::HttpResponseBodySize(size) => Kind::TooLarge(size.unwrap_or_default()),
         ErrorCode::HttpRequestBodySize(_) => Kind::Exhausted("the size of a request".to_owned()),
-        other => Kind::Protocol(format!("{other:?}")),
+        ErrorCode::HttpProtocolError => Kind::Protocol("the answer is not HTTP".to_owned()),
+        ErrorCode::HttpResponseHeaderSectionSize(_) | ErrorCode::HttpResponseHeaderSize(_) => {
+            Kind::Protocol("the answer's headers are too large".to_owned())
+        }
+        ErrorCode::HttpRequestMethodInvalid
+        | ErrorCode::HttpRequestUriInvalid
+        | ErrorCode::HttpRequestUriTooLong
+        | ErrorCode::HttpRequestHeaderSectionSize(_)
+        | ErrorCode::HttpRequestHeaderSize(_) => {
+            Kind::Invalid("the host does not take this method, address or header".to_owned())
+        }
+        // Rare ones are not told apart: the text of all of them would weigh
+        // more than the rest of this module.
+        _ => Kind::Protocol("the exchange failed; the servo's log says how".to_owned()),
     }
 }
 
