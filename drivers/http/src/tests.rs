@@ -347,8 +347,8 @@ fn an_application_that_does_not_stay_ready_is_unstable() {
                 run.result.unwrap();
                 assert_eq!(
                     (run.steps, run.elapsed.as_secs()),
-                    (4, 11),
-                    "watched for 10 s"
+                    (4, 15),
+                    "5 s until the first look, then 10 s"
                 );
             }
             Err(reason) => {
