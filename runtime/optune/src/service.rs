@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
@@ -40,6 +41,10 @@ pub enum StartError {
     #[error(transparent)]
     Store(#[from] StoreError),
 }
+
+/// How long requests in hand may take at the end; a peer that sends half a
+/// request must not keep the service up.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A running service. Dropping it ends it at once; everything acknowledged is
 /// in the store.
@@ -171,10 +176,13 @@ impl Service {
     /// Stops answering, lets requests in hand end, and closes the store.
     pub async fn shutdown(mut self) {
         let _ = self.stopping.send(true);
-        if let Some(server) = self.server.take()
-            && let Err(error) = server.await
-        {
-            tracing::error!(%error, "the service did not end well");
+        let Some(mut server) = self.server.take() else {
+            return;
+        };
+        match tokio::time::timeout(PATIENCE, &mut server).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the service did not end well"),
+            Err(_) => server.abort(),
         }
     }
 }

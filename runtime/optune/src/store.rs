@@ -225,6 +225,14 @@ impl Store {
         Ok(found)
     }
 
+    /// Makes every write fail, as a full disk does.
+    #[cfg(test)]
+    pub(crate) fn refuse_writes(&self, refuse: bool) {
+        self.connection
+            .pragma_update(None, "query_only", refuse)
+            .unwrap();
+    }
+
     fn trials(&self, app: i64) -> Result<Vec<Trial>, StoreError> {
         let mut statement = self
             .connection

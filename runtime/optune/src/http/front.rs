@@ -1,6 +1,7 @@
 //! The protocol front (protocol sections 2 to 8).
 
 use std::io;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Request, State};
@@ -15,6 +16,9 @@ use crate::hub::HubError;
 use crate::machine::Reply;
 use crate::options::AppKey;
 use crate::wire;
+
+/// How long a body may take: 16 MiB over a line that nobody runs a servo on.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) async fn app(
     State(shared): State<Shared>,
@@ -59,11 +63,12 @@ fn refuse(shared: &Shared, app: &AppKey, headers: &HeaderMap) -> Option<Refusal>
 }
 
 async fn whole(body: Body) -> Option<Bytes> {
-    axum::body::to_bytes(body, wire::MAX_BODY).await.ok()
+    let read = axum::body::to_bytes(body, wire::MAX_BODY);
+    tokio::time::timeout(PATIENCE, read).await.ok()?.ok()
 }
 
 /// An answer of any kind would be repeated for ever or taken for a success;
-/// one that breaks off closes the connection.
+/// one that breaks off closes the connection. Also for a body that never ends.
 fn hang_up() -> Response {
     let broken = stream::iter([Err::<Bytes, _>(io::Error::other("the body is too large"))]);
     Body::from_stream(broken).into_response()

@@ -85,6 +85,7 @@ pub(crate) fn router(
         .route("/", get(page::html))
         .route("/page.js", get(page::script))
         .route("/page.css", get(page::style))
+        .route("/icon.svg", get(page::icon))
         .route(
             "/healthz",
             get(|| async { Json(json!({ "status": "ok" })) }),

@@ -1,4 +1,4 @@
-//! The page: three files in the binary, so that there is nothing to install
+//! The page: four files in the binary, so that there is nothing to install
 //! and nothing is fetched from elsewhere.
 
 use axum::http::{HeaderName, header};
@@ -7,6 +7,7 @@ use axum::response::IntoResponse;
 const HTML: &str = include_str!("../page/index.html");
 const SCRIPT: &str = include_str!("../page/page.js");
 const STYLE: &str = include_str!("../page/page.css");
+const ICON: &str = include_str!("../page/icon.svg");
 
 type File = ([(HeaderName, &'static str); 1], &'static str);
 
@@ -20,6 +21,10 @@ pub(super) async fn script() -> impl IntoResponse {
 
 pub(super) async fn style() -> impl IntoResponse {
     file("text/css; charset=utf-8", STYLE)
+}
+
+pub(super) async fn icon() -> impl IntoResponse {
+    file("image/svg+xml", ICON)
 }
 
 fn file(kind: &'static str, content: &'static str) -> File {

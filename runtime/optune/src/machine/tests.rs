@@ -112,7 +112,7 @@ impl Play {
         command
     }
 
-    fn to_first_trial(&mut self) {
+    fn reach_first_trial(&mut self) {
         self.hello();
         self.turn(Operation::Describe, Outcome::Described(descriptor()));
         self.turn(Operation::Measure, measured(200.0));
@@ -146,7 +146,7 @@ fn found() -> Value {
 #[test]
 fn a_whole_study_ends_on_the_best_settings() {
     let mut play = Play::new(plan(6));
-    play.to_first_trial();
+    play.reach_first_trial();
     let states: Vec<Value> = (0..6).map(|_| play.trial()).collect();
     let best = states
         .iter()
@@ -243,7 +243,7 @@ fn the_same_command_comes_until_its_report() {
 #[test]
 fn a_command_that_brings_no_report_is_given_up() {
     let mut play = Play::new(plan(3));
-    play.to_first_trial();
+    play.reach_first_trial();
     play.turn(Operation::Adjust, Outcome::Adjusted);
     let measure = play.next();
     for _ in 1..MAX_DELIVERIES {
@@ -298,7 +298,7 @@ fn a_repeated_report_is_answered_and_not_counted() {
 #[test]
 fn what_is_out_of_step_is_told_so_and_changes_nothing() {
     let mut play = Play::new(plan(3));
-    play.to_first_trial();
+    play.reach_first_trial();
     play.next();
     let before = play.machine.state().clone();
     let wrong = Some("u-99".to_owned());
@@ -393,7 +393,7 @@ fn a_failed_trial_goes_back_to_the_last_good_settings() {
     ];
     for (adjust, measure, status, reason, message) in table {
         let mut play = Play::new(plan(4));
-        play.to_first_trial();
+        play.reach_first_trial();
         let good = play.trial();
         match (adjust, measure) {
             (Some(outcome), _) => drop(play.turn(Operation::Adjust, outcome)),
@@ -421,7 +421,7 @@ fn a_failed_trial_goes_back_to_the_last_good_settings() {
 #[test]
 fn a_passing_failure_is_forgiven_twice() {
     let mut play = Play::new(plan(3));
-    play.to_first_trial();
+    play.reach_first_trial();
     let first = play.turn(Operation::Adjust, failed("transient-failure", None));
     let second = play.turn(Operation::Adjust, failed("failed", Some("stopping")));
     assert_eq!(first["param"], second["param"]);
@@ -436,7 +436,7 @@ fn a_study_whose_trials_all_fail_is_ended_and_undone() {
         max_failed_in_a_row: 3,
         ..plan(20)
     });
-    play.to_first_trial();
+    play.reach_first_trial();
     for _ in 0..3 {
         play.turn(Operation::Adjust, failed("failed", None));
         assert_eq!(
@@ -458,7 +458,7 @@ fn a_study_whose_trials_all_fail_is_ended_and_undone() {
 #[test]
 fn the_way_back_is_tried_again_and_then_the_beginning_is_restored() {
     let mut play = Play::new(plan(5));
-    play.to_first_trial();
+    play.reach_first_trial();
     play.trial();
     play.turn(Operation::Adjust, failed("failed", None));
     for _ in 0..MAX_TRIES {
@@ -479,7 +479,7 @@ fn the_way_back_is_tried_again_and_then_the_beginning_is_restored() {
 #[test]
 fn a_stop_cancels_and_restores() {
     let mut play = Play::new(plan(9));
-    play.to_first_trial();
+    play.reach_first_trial();
     let best = play.trial();
     assert!(
         throughput(&best) > 200.0,
@@ -516,7 +516,7 @@ fn a_stop_cancels_and_restores() {
 fn a_stop_does_not_wait_for_a_servo_that_comes_back_without_a_report() {
     for hello in [false, true] {
         let mut play = Play::new(plan(9));
-        play.to_first_trial();
+        play.reach_first_trial();
         play.turn(Operation::Adjust, Outcome::Adjusted);
         assert_eq!(play.next()["cmd"], "MEASURE");
         play.send(Input::Stop {
@@ -534,7 +534,7 @@ fn a_stop_does_not_wait_for_a_servo_that_comes_back_without_a_report() {
 #[test]
 fn a_stop_before_any_change_changes_nothing() {
     let mut play = Play::new(plan(9));
-    play.to_first_trial();
+    play.reach_first_trial();
     play.send(Input::Stop {
         reason: "operator".into(),
     });
@@ -626,7 +626,7 @@ fn another_deployment_takes_over_by_greeting() {
 #[test]
 fn a_long_failure_message_keeps_head_and_tail() {
     let mut play = Play::new(plan(3));
-    play.to_first_trial();
+    play.reach_first_trial();
     let message = format!("HEAD{}TAIL", "\u{e9}".repeat(1_500_000));
     let failure = Failure {
         status: Status::Failed,

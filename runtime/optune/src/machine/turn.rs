@@ -239,17 +239,15 @@ impl Machine {
             Phase::Waiting | Phase::Ended { .. } => None,
             Phase::Describing { .. } => Some((Operation::Describe, json!({}))),
             Phase::Baseline { .. } | Phase::Measuring { .. } => {
-                let metrics = self
-                    .state
-                    .study
-                    .as_ref()
-                    .map(|study| study.metrics.clone())
-                    .unwrap_or_default();
-                let control = control(&self.state.plan.control);
-                Some((
-                    Operation::Measure,
-                    json!({ "metrics": metrics, "control": control }),
-                ))
+                let mut param = Map::new();
+                // None described: all there are, which is told by leaving it out.
+                if let Some(study) = &self.state.study
+                    && !study.metrics.is_empty()
+                {
+                    param.insert("metrics".to_owned(), json!(study.metrics));
+                }
+                param.insert("control".to_owned(), control(&self.state.plan.control));
+                Some((Operation::Measure, Value::Object(param)))
             }
             Phase::Adjusting { trial } | Phase::Restoring { trial, .. } => {
                 adjust(self.settings_of(*trial)?)
