@@ -1,7 +1,7 @@
 //! What the settings do, told by counting what the workers spend. The paces
 //! here never wait for time: they count, or they hold a worker until told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -40,6 +40,8 @@ struct Held {
     entered: Mutex<mpsc::Sender<u32>>,
     release: Mutex<mpsc::Receiver<()>>,
     linger: Duration,
+    /// Names of the threads that ever asked the database.
+    threads: Mutex<BTreeSet<String>>,
 }
 
 impl Held {
@@ -50,6 +52,7 @@ impl Held {
             entered: Mutex::new(entered),
             release: Mutex::new(release),
             linger,
+            threads: Mutex::default(),
         });
         (pace, entries, releases)
     }
@@ -58,6 +61,8 @@ impl Held {
 impl Pace for Held {
     fn spend(&self, cost: Cost) {
         if let Cost::RoundTrip { rows } = cost {
+            let name = std::thread::current().name().unwrap_or("?").to_owned();
+            lock(&self.threads).insert(name);
             let _ = lock(&self.entered).send(rows);
             let _ = lock(&self.release).recv_timeout(NEVER);
         }
@@ -133,19 +138,24 @@ fn stopping_ends_the_lingering_and_answers_what_is_queued() {
 fn as_many_round_trips_at_a_time_as_workers() {
     for workers in [1, 2, 7, 16] {
         let (pace, entries, releases) = Held::new(Duration::ZERO);
-        let pool = pool(pace, json!({"workers": workers}));
+        let pool = pool(
+            Arc::clone(&pace) as Arc<dyn Pace>,
+            json!({"workers": workers}),
+        );
         let answers: Vec<_> = (0..40).map(|item| pool.submit(item).unwrap()).collect();
         // None of them ends before all of them have begun.
         for _ in 0..workers {
             entries.recv_timeout(NEVER).unwrap();
         }
-        assert_eq!(running(&pool), workers, "no more threads than asked for");
         for _ in 0..40 {
             releases.send(()).unwrap();
         }
         for answer in answers {
             answer.blocking_recv().unwrap();
         }
+        // Nor did a worker above the number ever take a request.
+        let expected: BTreeSet<_> = (0..workers).map(|n| format!("quote-{n}")).collect();
+        assert_eq!(*lock(&pace.threads), expected);
     }
 }
 
