@@ -8,5 +8,6 @@
 
 pub mod build;
 pub mod contract;
+pub mod scaffold;
 
 pub use build::{BuildError, BuildOptions, Built, Route, build};

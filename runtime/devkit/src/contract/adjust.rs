@@ -5,6 +5,7 @@
 
 use servo_protocol::{
     AdjustParam, Application, AppliedApplication, Number, Scalar, Setting, SettingKind, Status,
+    check,
 };
 
 use super::report::Verdict;
@@ -27,6 +28,11 @@ impl<S: Subject + ?Sized> Runner<'_, S> {
                 self.add("adjust", subject, Verdict::Skip, Some(why.to_owned()));
                 continue;
             };
+            if !fits(application, component, name, &now) {
+                let why = format!("its present value {now} is outside what is described");
+                self.add("adjust", subject, Verdict::Skip, Some(why));
+                continue;
+            }
             let Some(next) = neighbour(setting, &now) else {
                 let why = "it has only one value".to_owned();
                 self.add("adjust", subject, Verdict::Skip, Some(why));
@@ -174,14 +180,21 @@ fn param(wanted: AppliedApplication, plan: &Plan) -> AdjustParam {
     }
 }
 
-/// All settings that may be changed, as they are.
+/// All settings that may be changed, as they are. One that has a value outside
+/// its own description is left out: no host would let it through.
 fn present(application: &Application) -> AppliedApplication {
+    let values = application
+        .settings()
+        .filter(|(_, _, setting)| !setting.pinned)
+        .filter_map(|(component, name, setting)| Some((component, name, setting.value()?)));
     AppliedApplication::from_values(
-        application
-            .settings()
-            .filter(|(_, _, setting)| !setting.pinned)
-            .filter_map(|(component, name, setting)| Some((component, name, setting.value()?))),
+        values.filter(|(component, name, value)| fits(application, component, name, value)),
     )
+}
+
+fn fits(application: &Application, component: &str, name: &str, value: &Scalar) -> bool {
+    let one = AppliedApplication::from_values([(component, name, value.clone())]);
+    check::check_adjustment(&one, application).is_ok()
 }
 
 /// The value next to the present one; nothing when there is no other.
