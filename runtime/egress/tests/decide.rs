@@ -207,7 +207,7 @@ async fn c9_names_that_lead_inside() {
     ] {
         let names = Scripted::new(&[&[address]]);
         let line = format!("GET http://a.test:{}/", server.port());
-        let lane = lane(names.clone(), rules(&[line.clone()], private));
+        let lane = lane(names.clone(), rules(std::slice::from_ref(&line), private));
         let call = meter();
         let request = get(&format!("http://a.test:{}/", server.port()));
         let error = lane.send(request, &call, Default::default()).await.err();

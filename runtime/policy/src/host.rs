@@ -76,6 +76,7 @@ impl HostPattern {
     }
 
     /// Is `host` one of these?
+    #[inline]
     pub fn matches(&self, host: &Host) -> bool {
         match (self, host) {
             (Self::Exact(rule), Host::Name(name)) => rule == name,

@@ -59,6 +59,15 @@ impl CanonicalPath {
         if !path.starts_with('/') {
             return Err((0, "a path must begin with `/`"));
         }
+        // Most paths are canonical as they come.
+        if path.bytes().all(|byte| byte == b'/' || is_pchar(byte)) {
+            let path = Self {
+                text: path.to_owned(),
+                decoded: None,
+            };
+            path.check_segments()?;
+            return Ok(path);
+        }
         let mut text = String::with_capacity(path.len());
         let mut decoded: Vec<u8> = Vec::new();
         let mut escaped = false;
@@ -176,6 +185,10 @@ impl fmt::Display for PathPrefix {
 /// what is sent is then the same text whoever parses it next.
 pub(crate) fn push_query(out: &mut String, query: &str) -> Result<(), PathError> {
     out.push('?');
+    if query.bytes().all(|byte| byte != b'\'' && is_pchar(byte)) {
+        out.push_str(query);
+        return Ok(());
+    }
     for (at, byte) in query.bytes().enumerate() {
         match byte {
             0..=0x1f | 0x7f => return Err((at, "a control character is refused")),

@@ -6,6 +6,7 @@
 //! properties (`private`, `ca`) and the narrow one was written with more
 //! thought. Two rules about the same requests are refused at load.
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -88,21 +89,41 @@ impl Target {
     /// `host[:port]`, the port only when it is not the scheme's own. This is
     /// the value of the Host header.
     pub fn authority(&self) -> String {
-        if self.port == self.scheme.default_port() {
-            self.host.to_string()
-        } else {
-            format!("{}:{}", self.host, self.port)
-        }
+        let mut out = String::with_capacity(64);
+        self.write_authority(&mut out);
+        out
     }
 
     /// `scheme://host[:port]`.
     pub fn origin(&self) -> String {
-        format!("{}://{}", self.scheme.as_str(), self.authority())
+        let mut out = String::with_capacity(72);
+        self.write_origin(&mut out);
+        out
     }
 
     /// The whole URL.
     pub fn url(&self) -> String {
-        format!("{}{}", self.origin(), self.path_and_query)
+        let mut out = String::with_capacity(72 + self.path_and_query.len());
+        self.write_origin(&mut out);
+        out.push_str(&self.path_and_query);
+        out
+    }
+
+    fn write_origin(&self, out: &mut String) {
+        out.push_str(self.scheme.as_str());
+        out.push_str("://");
+        self.write_authority(out);
+    }
+
+    fn write_authority(&self, out: &mut String) {
+        // Writing to a string cannot fail.
+        let _ = match &self.host {
+            Host::Name(name) => out.write_str(name),
+            host => write!(out, "{host}"),
+        };
+        if self.port != self.scheme.default_port() {
+            let _ = write!(out, ":{}", self.port);
+        }
     }
 
     /// The path without the query.
