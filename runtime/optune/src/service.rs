@@ -1,7 +1,7 @@
 //! The running service: one listener, one hub, one way to end.
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -112,10 +112,21 @@ impl Service {
         self.address
     }
 
-    /// Address of the page.
+    /// Address of the page, as seen from this machine.
     #[must_use]
     pub fn page_url(&self) -> String {
-        format!("http://{}/", self.address)
+        format!("http://{}/", self.reachable())
+    }
+
+    /// Nobody can connect to "all addresses"; loopback is one of them.
+    fn reachable(&self) -> SocketAddr {
+        let mut address = self.address;
+        match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+            IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+            _ => {}
+        }
+        address
     }
 
     /// Address that a servo posts to, for an application.
@@ -123,7 +134,7 @@ impl Service {
     pub fn servo_url(&self, app: &AppKey) -> String {
         format!(
             "http://{}/accounts/{}/applications/{}/servo",
-            self.address,
+            self.reachable(),
             app.account(),
             app.application()
         )

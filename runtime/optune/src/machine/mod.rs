@@ -305,6 +305,8 @@ impl Machine {
 }
 
 #[cfg(test)]
+mod play;
+#[cfg(test)]
 mod proptests;
 #[cfg(test)]
 mod tests;

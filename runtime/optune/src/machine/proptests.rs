@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 use servo_protocol::Command as Wire;
 
-use super::tests::{descriptor, failed, measured, plan, throughput};
+use super::play::{descriptor, failed, measured, plan, throughput};
 use super::*;
 use crate::options::AppKey;
 use crate::store::Store;
