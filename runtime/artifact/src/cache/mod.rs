@@ -215,9 +215,12 @@ impl CodeCache {
     }
 
     fn mac(&self, key: &CacheKey, code: &[u8]) -> Hmac<Sha256> {
-        // HMAC takes keys of any length, so the fallback is never taken.
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0.key)
-            .unwrap_or_else(|_| Hmac::new(&Default::default()));
+        // HMAC fills a short key up with zeros itself; a whole block cannot fail.
+        let mut block = [0; 64];
+        for (to, from) in block.iter_mut().zip(self.0.key) {
+            *to = from;
+        }
+        let mut mac = Hmac::<Sha256>::new(&block.into());
         mac.update(MAGIC);
         // With its length in front, no byte can move between key and code.
         mac.update(&(key.text.len() as u64).to_le_bytes());
