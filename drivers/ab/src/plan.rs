@@ -75,17 +75,41 @@ pub struct Amount(pub f64);
 
 impl<'de> Deserialize<'de> for Amount {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = serde_json::Value::deserialize(deserializer)?;
-        let number = match &value {
-            serde_json::Value::String(text) => text.trim().parse().ok(),
-            other => other.as_f64(),
-        };
-        match number {
-            Some(number) if number >= 0.0 && f64::is_finite(number) => Ok(Self(number)),
-            _ => Err(de::Error::custom(format!(
-                "{value} is not a number of zero or more"
-            ))),
+        struct Visitor;
+
+        impl de::Visitor<'_> for Visitor {
+            type Value = Amount;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a number of zero or more")
+            }
+
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<Amount, E> {
+                if number.is_finite() && number >= 0.0 {
+                    return Ok(Amount(number));
+                }
+                Err(E::invalid_value(de::Unexpected::Float(number), &self))
+            }
+
+            #[allow(clippy::cast_precision_loss)]
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Amount, E> {
+                self.visit_f64(number as f64)
+            }
+
+            #[allow(clippy::cast_precision_loss)]
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Amount, E> {
+                self.visit_f64(number as f64)
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Amount, E> {
+                match text.trim().parse() {
+                    Ok(number) => self.visit_f64(number),
+                    Err(_) => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
+                }
+            }
         }
+
+        deserializer.deserialize_any(Visitor)
     }
 }
 

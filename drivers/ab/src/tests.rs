@@ -31,7 +31,7 @@ fn answer(status: u16) -> Reply {
 
 fn with_load(load: Value) -> MeasureRequest {
     let control = Control {
-        raw_load: Some(load),
+        raw_load: Some(load.to_string()),
         ..Control::default()
     };
     MeasureRequest::new("shop").control(control)

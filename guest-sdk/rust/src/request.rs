@@ -7,7 +7,6 @@
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use crate::{failure::Failure, json, model::SettingValue};
 
@@ -96,10 +95,10 @@ pub struct Control {
     pub past: Option<Duration>,
     /// Adjust only: how long to watch the application after a change.
     pub settlement: Option<Duration>,
-    /// Parameters of a load generator; see [`load`](Self::load).
-    pub raw_load: Option<Value>,
-    /// Anything else; see [`userdata`](Self::userdata).
-    pub raw_userdata: Option<Value>,
+    /// Parameters of a load generator as JSON text; see [`load`](Self::load).
+    pub raw_load: Option<String>,
+    /// Anything else as JSON text; see [`userdata`](Self::userdata).
+    pub raw_userdata: Option<String>,
 }
 
 impl Control {
@@ -110,7 +109,7 @@ impl Control {
     ///
     /// A failure with reason `invalid-input` that names the member.
     pub fn load<T: DeserializeOwned>(&self) -> Result<Option<T>, Failure> {
-        member(self.raw_load.as_ref(), "control.load")
+        member(self.raw_load.as_deref(), "control.load")
     }
 
     /// What else the service sent, as the driver's own type; nothing when it
@@ -120,15 +119,12 @@ impl Control {
     ///
     /// A failure with reason `invalid-input` that names the member.
     pub fn userdata<T: DeserializeOwned>(&self) -> Result<Option<T>, Failure> {
-        member(self.raw_userdata.as_ref(), "control.userdata")
+        member(self.raw_userdata.as_deref(), "control.userdata")
     }
 }
 
-fn member<T: DeserializeOwned>(value: Option<&Value>, name: &str) -> Result<Option<T>, Failure> {
-    match value {
-        None | Some(Value::Null) => Ok(None),
-        Some(value) => json::from_value(value.clone())
-            .map(Some)
-            .map_err(|error| Failure::failed(error.within(name)).reason("invalid-input")),
-    }
+fn member<T: DeserializeOwned>(text: Option<&str>, name: &str) -> Result<Option<T>, Failure> {
+    let Some(text) = text else { return Ok(None) };
+    json::from_slice(text.as_bytes())
+        .map_err(|error| Failure::failed(error.within(name)).reason("invalid-input"))
 }

@@ -142,8 +142,8 @@ fn a_bad_configuration_names_the_key() {
 #[test]
 fn load_and_userdata_have_the_drivers_types() {
     let control = Control {
-        raw_load: Some(json!({"left": 3})),
-        raw_userdata: Some(json!({"left": "x"})),
+        raw_load: Some(json!({"left": 3}).to_string()),
+        raw_userdata: Some(json!({"left": "x"}).to_string()),
         ..Control::default()
     };
     assert_eq!(control.load::<State>().unwrap().unwrap().left, 3);

@@ -109,20 +109,14 @@ fn control(control: wire::Control) -> Result<Control, Failure> {
                 Failure::failed(format!("control.{name}: {error}")).reason("invalid-input")
             }),
     };
-    let json = |name: &str, text: Option<String>| match text {
-        None => Ok(None),
-        Some(text) => serde_json::from_str(&text).map(Some).map_err(|error| {
-            Failure::failed(format!("control.{name}: {error}")).reason("invalid-input")
-        }),
-    };
     Ok(Control {
         warmup: time("warmup", control.warmup)?,
         duration: time("duration", control.duration)?,
         delay: time("delay", control.delay)?,
         past: time("past", control.past)?,
         settlement: time("settlement", control.settlement)?,
-        raw_load: json("load", control.load)?,
-        raw_userdata: json("userdata", control.userdata)?,
+        raw_load: control.load,
+        raw_userdata: control.userdata,
     })
 }
 
