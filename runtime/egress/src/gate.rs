@@ -39,13 +39,25 @@ impl Gate {
     /// # Errors
     /// TLS cannot be set up.
     pub fn new(resolver: Arc<dyn Resolver>) -> Result<Arc<Self>, EgressError> {
+        Self::with_places(resolver, IN_FLIGHT)
+    }
+
+    /// As [`Gate::new`], with room for so many requests in flight at once in
+    /// the whole process. Further ones wait, each until its own time is over.
+    ///
+    /// # Errors
+    /// As [`Gate::new`].
+    pub fn with_places(
+        resolver: Arc<dyn Resolver>,
+        places: usize,
+    ) -> Result<Arc<Self>, EgressError> {
         let tls = Tls::new();
         // A provider that cannot serve is found now and not at the first https.
         tls.config(&crate::tls::Trust::Nobody)?;
         Ok(Arc::new(Self {
             resolver,
             tls,
-            in_flight: Arc::new(Semaphore::new(IN_FLIGHT)),
+            in_flight: Arc::new(Semaphore::new(places)),
         }))
     }
 

@@ -482,3 +482,15 @@ async fn a_dead_name_and_a_dead_port() {
     assert!(!error.to_string().contains("127.0.0.1"), "{error}");
     assert_eq!(Method::GET, get("http://a.test/").method());
 }
+
+#[tokio::test]
+async fn a_url_that_two_parsers_read_differently_is_not_sent() {
+    // Letters, digits and hyphens, and yet not punycode.
+    let server = Server::ok().await;
+    let names = Scripted::new(&[&["127.0.0.1"]]);
+    let url = format!("http://xn--a.test:{}/", server.port());
+    let lane = lane(names.clone(), rules(&[format!("GET {url}")], true));
+    let error = send(&lane, get(&url)).await.unwrap_err();
+    assert!(matches!(error, SendError::Request(_)), "{error}");
+    assert_eq!((server.seen.connections(), names.questions()), (0, 0));
+}

@@ -275,7 +275,7 @@ async fn a_tls_handshake_counts_as_connecting() {
     let server = Server::on("127.0.0.1", 0, move |mut stream, _| {
         let tell = Arc::clone(&tell);
         async move {
-            stream.read(&mut [0; 1]).await?;
+            stream.read_exact(&mut [0; 1]).await?;
             tell.notify_one();
             std::future::pending().await
         }
@@ -297,4 +297,34 @@ async fn a_tls_handshake_counts_as_connecting() {
         "{error}"
     );
     assert!(begun.elapsed() <= Duration::from_secs(6));
+}
+
+#[tokio::test]
+async fn c17_a_body_that_never_pauses() {
+    let server = Server::on("127.0.0.1", 0, |mut stream, _| async move {
+        read_request(&mut stream, &mut Vec::new()).await?;
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10000000000\r\n\r\n")
+            .await?;
+        loop {
+            stream.write_all(&[b'x'; 65_536]).await?;
+        }
+    })
+    .await;
+    let response = lane_to(&server)
+        .send(
+            get(&server.url("/")),
+            &CallMeter::new(&budget()),
+            Timeouts::default(),
+        )
+        .await
+        .unwrap();
+    let mut body = response.into_body();
+    for _ in 0..10 {
+        assert!(body.frame().await.unwrap().is_ok());
+    }
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(31)).await;
+    let error = body.frame().await.unwrap().unwrap_err();
+    assert!(matches!(error, BodyError::Timeout(Phase::Total)), "{error}");
 }

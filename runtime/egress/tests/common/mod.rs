@@ -247,3 +247,14 @@ pub async fn settle(mut done: impl FnMut() -> bool) {
         tokio::task::yield_now().await;
     }
 }
+
+/// A POST with this `content-length`, or none.
+pub fn post(url: &str, length: Option<&str>, body: Body) -> Request<Body> {
+    let mut request = Request::post(url).body(body).unwrap();
+    if let Some(length) = length {
+        request
+            .headers_mut()
+            .insert("content-length", length.parse().unwrap());
+    }
+    request
+}
