@@ -173,19 +173,18 @@ pub fn build(options: &BuildOptions) -> Result<Vec<Built>, BuildError> {
 /// As [`build`].
 pub fn build_on(machine: &dyn Machine, options: &BuildOptions) -> Result<Vec<Built>, BuildError> {
     let sources = sources(&options.paths)?;
-    let mut routes: Option<Route> = None;
+    // One compiler for all: artifacts of one call can then be compared.
+    let Some(first) = sources.first() else {
+        return Ok(Vec::new());
+    };
+    let route = route::find(machine, &first.folder, options.install)?;
     let mut workspaces: BTreeMap<PathBuf, Vec<Source>> = BTreeMap::new();
     for source in sources {
-        let route = match routes {
-            Some(route) => route,
-            None => *routes.insert(route::find(machine, &source.folder, options.install)?),
-        };
         let root = cargo::workspace_of(machine, route, &source)?;
         workspaces.entry(root).or_default().push(source);
     }
     let mut built = Vec::new();
     for (root, sources) in workspaces {
-        let route = routes.unwrap_or(Route::Rustup);
         let packages: Vec<&str> = sources
             .iter()
             .map(|source| source.package.as_str())
