@@ -6,6 +6,7 @@
 //! implementations.
 #![forbid(unsafe_code)]
 
+mod config;
 mod driver;
 mod exchange;
 mod journal;
@@ -19,6 +20,9 @@ mod shutdown;
 mod transport;
 mod turn;
 
+pub use config::{
+    ConfigError, ConfigFile, DriverRole, DriverSection, DriversSection, OptuneSection,
+};
 pub use driver::{
     AdjustDriver, AdjustRequest, CallContext, CallId, CancelSupport, DriverFacts, DriverFailure,
     MeasureDriver, MeasureRequest, Pause, Step,

@@ -39,6 +39,9 @@ pub struct CallLimits {
     pub cancel_grace: Duration,
     /// The same when the servo itself stops (section 11: 5 s).
     pub stop_grace: Duration,
+    /// How many steps it may have. A driver that waits for nothing again and
+    /// again would otherwise keep the host busy until the wall limit.
+    pub steps: u32,
 }
 
 impl From<&Budget> for CallLimits {
@@ -46,6 +49,7 @@ impl From<&Budget> for CallLimits {
         Self {
             wall: budget.wall,
             cancel_grace: budget.cancel_grace,
+            steps: budget.steps,
             stop_grace: Duration::from_secs(5),
         }
     }
@@ -274,7 +278,17 @@ impl Call<'_> {
             self.pause(*wait, cx, unwanted, job, state).await?;
             resume = Some(state.clone());
         }
+        let mut steps: u32 = 0;
         loop {
+            steps += 1;
+            if steps > self.limits.steps {
+                let message = format!(
+                    "the driver is not done after {} steps; raise `grants.limits.steps`",
+                    self.limits.steps
+                );
+                let failure = DriverFailure::new(Status::Failed, Reason::Timeout, message);
+                return Err(self.undo(job, resume.as_deref(), failure).await);
+            }
             let pause = match self.step(job, cx, unwanted, resume.as_deref()).await {
                 StepEnd::Free(Ok(Step::Done(output))) => {
                     job.check(&output).map_err(|finding| DriverFailure {

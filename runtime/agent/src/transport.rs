@@ -147,6 +147,15 @@ impl Token {
 pub fn service_url(base: &str, account: &str, app: &str) -> Result<Url, TransportSetupError> {
     let mut url = parse_url(base)?;
     let host = url.to_string();
+    for (what, name) in [("account", account), ("application", app)] {
+        // A URL cannot hold dots as a path segment, in no encoding.
+        if matches!(name, "" | "." | "..") {
+            return Err(TransportSetupError::Url {
+                url: host,
+                problem: format!("`{name}` is no name of an {what}"),
+            });
+        }
+    }
     url.path_segments_mut()
         .map_err(|()| TransportSetupError::Url {
             url: host,

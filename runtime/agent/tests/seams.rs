@@ -1,0 +1,199 @@
+//! What the journal is told and what an observer sees.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a panic is the report"
+)]
+
+mod support;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use servo_agent::{
+    Accepted, Call, CallId, CallLimits, CancelSupport, Ended, Journal, JournalError,
+    MeasureRequest, NoJournal, NoObserver, NoReporter, Notice, Pacing, Pause, Start,
+};
+use servo_protocol::Failure;
+use support::*;
+use tokio_util::sync::CancellationToken;
+
+/// Remembers what it was told, and refuses where told to.
+#[derive(Default)]
+struct Diary {
+    lines: Mutex<Vec<String>>,
+    full: Option<&'static str>,
+}
+
+impl Diary {
+    fn write(&self, word: &str, rest: &str) -> Result<(), JournalError> {
+        self.lines.lock().unwrap().push(format!("{word} {rest}"));
+        match self.full {
+            Some(full) if full == word => Err(JournalError("disk full".to_owned())),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl Journal for Diary {
+    async fn accepted(&self, accepted: &Accepted) -> Result<(), JournalError> {
+        self.write(
+            "accepted",
+            &format!("{} {}", accepted.operation, accepted.request["metrics"]),
+        )
+    }
+    async fn paused(&self, _: &CallId, pause: &Pause) -> Result<(), JournalError> {
+        self.write("paused", &pause.state)
+    }
+    async fn ended(
+        &self,
+        _: &CallId,
+        outcome: &Result<Value, Failure>,
+    ) -> Result<(), JournalError> {
+        self.write("ended", if outcome.is_ok() { "well" } else { "badly" })
+    }
+    async fn delivered(&self, _: &CallId) -> Result<(), JournalError> {
+        self.write("delivered", "")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_journal_is_told_before_anything_is_done() {
+    let whole = vec![
+        r#"accepted MEASURE ["throughput"]"#,
+        "paused s",
+        "ended well",
+        "delivered ",
+    ];
+    let cases = [
+        (None, whole.clone(), "ok", 2),
+        (
+            Some("accepted"),
+            vec![whole[0], "ended badly", "delivered "],
+            "failed",
+            0,
+        ),
+        (
+            Some("paused"),
+            vec![whole[0], "paused s", "ended badly", "delivered "],
+            "failed",
+            1,
+        ),
+        (Some("ended"), whole.clone(), "ok", 2),
+        (Some("delivered"), whole, "ok", 2),
+    ];
+    for (full, lines, status, starts) in cases {
+        let driver = measures(
+            CancelSupport::None,
+            vec![Act::wait(1, "s", 1.0), Act::done(measurement())],
+        );
+        let diary = Arc::new(Diary {
+            full,
+            ..Diary::default()
+        });
+        let (_, log) = Run::new(vec![measure()])
+            .measure(&driver)
+            .journal(&diary)
+            .go()
+            .await;
+        assert_eq!(*diary.lines.lock().unwrap(), lines, "{full:?}");
+        assert_eq!(log.report("MEASUREMENT")["status"], status, "{full:?}");
+        assert_eq!(driver.steps.lock().unwrap().len(), starts, "{full:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_was_paused_goes_on_with_what_is_left() {
+    let driver = measures(CancelSupport::None, vec![Act::done(measurement())]);
+    let stop = CancellationToken::new();
+    let mut call = Call {
+        id: CallId::new("c"),
+        app: "shop",
+        cmd_uid: None,
+        limits: CallLimits::default(),
+        pacing: Pacing::default(),
+        reporter: &NoReporter,
+        journal: &NoJournal,
+        observer: &NoObserver,
+        stop: &stop,
+        start: Start::Paused {
+            state: "s".to_owned(),
+            wait: Duration::from_secs(7),
+            elapsed: Duration::from_secs(100),
+        },
+    };
+    let request = MeasureRequest {
+        metrics: Some(vec!["throughput".to_owned()]),
+        ..MeasureRequest::default()
+    };
+    assert_eq!(
+        call.measure(driver.as_ref(), &request).await,
+        Ended::Done(measurement())
+    );
+    {
+        let steps = driver.steps.lock().unwrap();
+        assert_eq!((steps[0].0, steps[0].2.as_deref()), (7.0, Some("s")));
+    }
+    // What has passed counts against the limit.
+    call.limits.wall = Duration::from_secs(105);
+    let Ended::Failed(failure) = call.measure(driver.as_ref(), &request).await else {
+        panic!("five seconds are not enough to wait seven")
+    };
+    assert_eq!(failure.reason, Some(servo_protocol::Reason::Timeout));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_observer_sees_what_happens() {
+    let driver = measures(
+        CancelSupport::None,
+        vec![Act::wait(2, "s", 1.0), Act::done(measurement())],
+    );
+    let (sender, mut notices) = tokio::sync::mpsc::unbounded_channel();
+    let mut script = vec![(To::Hello, status(503)), measure()];
+    script.push(cmd("DANCE", json!({})));
+    Run::new(script)
+        .measure(&driver)
+        .observer(sender)
+        .go()
+        .await;
+    let mut seen = Vec::new();
+    while let Some(notice) = notices.recv().await {
+        seen.push(match notice {
+            Notice::Retrying { failures, wait, .. } => format!("retry {failures} {wait:?}"),
+            Notice::Greeted => "greeted".to_owned(),
+            Notice::Command { name, .. } => format!("command {name}"),
+            Notice::Started {
+                operation, driver, ..
+            } => format!("started {operation} {driver}"),
+            Notice::Progress { report, .. } => format!("progress {:?}", report.percent),
+            Notice::Paused { wait, .. } => format!("paused {wait:?}"),
+            Notice::Ended { outcome, .. } => format!("ended {}", outcome.is_ok()),
+            Notice::Delivered { operation } => format!("delivered {operation}"),
+            Notice::Malformed { wait, .. } => format!("malformed {wait:?}"),
+            Notice::Goodbye { delivered, .. } => format!("goodbye {delivered}"),
+            other => format!("{other:?}"),
+        });
+    }
+    assert_eq!(
+        seen,
+        [
+            "retry 1 Some(20s)",
+            "greeted",
+            "command MEASURE",
+            "started MEASURE fake 1.0.0",
+            "progress Some(0.0)",
+            "paused 2s",
+            "progress Some(1.0)",
+            "ended true",
+            "delivered MEASURE",
+            "malformed 1s",
+            "command SLEEP",
+            "Sleeping { wait: 120s, reason: None }",
+            "goodbye true",
+        ]
+    );
+}
