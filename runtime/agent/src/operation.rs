@@ -199,7 +199,7 @@ impl Call<'_> {
         };
         let now = Instant::now();
         let began = now.checked_sub(elapsed).unwrap_or(now);
-        let deadline = now + self.limits.wall.saturating_sub(elapsed);
+        let deadline = later(now, self.limits.wall.saturating_sub(elapsed));
         let cancel = CancellationToken::new();
         let (progress, watched) = ProgressSink::new(cancel.clone());
         let unwanted = Unwanted::new(cancel.clone(), self.stop.clone());
@@ -447,6 +447,12 @@ enum StepEnd<T> {
     Cancelled(Result<Step<T>, DriverFailure>, Cause),
     /// It was dropped.
     Dropped(DriverFailure),
+}
+
+/// A moment so far off that the clock cannot tell it becomes one in a year.
+fn later(now: Instant, wait: Duration) -> Instant {
+    now.checked_add(wait)
+        .unwrap_or_else(|| now + Duration::from_secs(365 * 86_400))
 }
 
 fn timed_out(message: String) -> DriverFailure {

@@ -24,6 +24,9 @@ use crate::servo::Servo;
 const ALIAS_OF: &str = "requests throughput";
 const ALIAS: &str = "perf";
 
+/// Most of the service's words that are logged and sent back to it.
+const WORDS_LENGTH: usize = 500;
+
 /// Whether servo and service still agree on what is going on.
 pub(crate) enum Reported {
     InStep,
@@ -36,11 +39,11 @@ impl Reported {
     }
 }
 
+/// The service's words, as far as they are for people.
 fn words(status: &StatusReply, otherwise: &str) -> String {
-    let reason = status.reason.as_ref().map(ToString::to_string);
-    reason
-        .or_else(|| status.message.clone())
-        .unwrap_or_else(|| otherwise.to_owned())
+    let reason = status.reason.as_ref().map(|reason| reason.as_str());
+    let words = reason.or(status.message.as_deref()).unwrap_or(otherwise);
+    words.chars().take(WORDS_LENGTH).collect()
 }
 
 /// One turn of the loop that ends with a report.

@@ -25,12 +25,13 @@ fn limits(change: impl FnOnce(&mut CallLimits)) -> impl FnOnce(&mut ServoConfig)
 #[tokio::test(start_paused = true)]
 async fn case_24_cancelled_before_the_start() {
     let driver = measures(CancelSupport::Step, vec![]);
-    let script = vec![measure(), (To::Progress, cancel("r"))];
+    let script = vec![measure(), (To::Progress, cancel(&"r".repeat(5000)))];
     let (_, log) = Run::new(script).measure(&driver).go().await;
     let report = log.report("MEASUREMENT");
     assert_eq!(report["status"], "cancelled");
     assert_eq!(report["reason"], "cancelled");
-    assert!(report["message"].as_str().unwrap().contains('r'));
+    let message = report["message"].as_str().unwrap();
+    assert!(message.contains(&"r".repeat(500)) && message.len() < 700);
     assert!(driver.steps.lock().unwrap().is_empty(), "never started");
 }
 

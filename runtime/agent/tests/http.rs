@@ -286,3 +286,45 @@ async fn a_closed_port_is_a_failed_request() {
     assert!(error.to_string().contains("refused"), "{error}");
     assert!(!error.to_string().contains("secret"), "{error}");
 }
+
+/// The kernel completes the connection; nobody ever answers.
+#[tokio::test(start_paused = true)]
+async fn a_service_that_stays_silent_is_given_up_after_a_minute() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let transport = HttpTransport::new(config(&format!("http://{address}/"), None)).unwrap();
+    let began = tokio::time::Instant::now();
+    let error = transport.post(&whats_next()).await.unwrap_err();
+    assert!(error.to_string().contains("timed out"), "{error}");
+    assert_eq!(began.elapsed().as_secs(), 60);
+}
+
+const PROXIED: &str = "SERVO_TEST_PROXIED";
+
+/// Proxy variables are read when a client is built, so this runs in a process
+/// of its own that has them.
+#[tokio::test]
+async fn proxy_variables_are_not_honoured() {
+    if let Ok(url) = std::env::var(PROXIED) {
+        let transport = HttpTransport::new(config(&url, None)).unwrap();
+        assert_eq!(transport.post(&whats_next()).await.unwrap().status, 200);
+        return;
+    }
+    let (address, log) = serve(fine).await;
+    let (proxy, proxied) = serve(fine).await;
+    let status = tokio::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "proxy_variables_are_not_honoured"])
+        .env(PROXIED, format!("http://{address}/direct"))
+        .env("HTTP_PROXY", format!("http://{proxy}"))
+        .env("http_proxy", format!("http://{proxy}"))
+        .env("ALL_PROXY", format!("http://{proxy}"))
+        .env_remove("NO_PROXY")
+        .env_remove("no_proxy")
+        .stdout(std::process::Stdio::null())
+        .status()
+        .await
+        .unwrap();
+    assert!(status.success());
+    assert_eq!(log.lock().unwrap().len(), 1);
+    assert_eq!(proxied.lock().unwrap().len(), 0);
+}
