@@ -3,7 +3,7 @@
 //! Parameters, metrics, units and rounding are those of the `ab` driver of the
 //! original agent, so a service configured for that one works unchanged. The
 //! load comes from the component itself, because no driver may start a
-//! program; [`load`] says how.
+//! program; the `load` module says how.
 
 #![forbid(unsafe_code)]
 
