@@ -278,6 +278,21 @@ fn what_was_used_longest_ago_is_evicted() {
     assert!(fixture.cache.get(&key("a")).is_some());
 }
 
+/// A clock that was once ahead must not make every new entry the oldest one.
+#[test]
+fn what_was_just_put_is_never_evicted() {
+    let fixture = Fixture::new();
+    let half = vec![7; (LIMIT / 2 - 100) as usize];
+    for name in ["a", "b"] {
+        let file = fixture.put(&key(name), &half);
+        let ahead = std::time::SystemTime::now() + std::time::Duration::from_secs(1 << 30);
+        fs::File::open(&file).unwrap().set_modified(ahead).unwrap();
+    }
+    fixture.cache.put(&key("c"), &half).unwrap();
+    assert!(fixture.cache.get(&key("c")).is_some());
+    assert_eq!(entries(&fixture.folder()).len(), 2);
+}
+
 #[test]
 fn a_refused_entry_is_reported_to_the_audit() {
     let fixture = Fixture::new();
