@@ -9,4 +9,5 @@
 #![forbid(unsafe_code)]
 
 pub mod app;
+pub mod job;
 pub mod report;

@@ -22,7 +22,7 @@ pub type SettingsMap = Map<String, Value>;
 /// One point that was tried, and what came of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Trial {
-    /// Its number from 1. The first is the baseline.
+    /// Its number from 1; 0 is the baseline.
     pub number: u32,
     /// What the application was set to.
     pub settings: SettingsMap,
@@ -89,14 +89,15 @@ pub struct Touched {
 pub struct JobReport {
     /// Unit of every performance, for example `requests/s`.
     pub unit: String,
-    /// Every trial, in order.
+    /// The baseline, then every trial, in order.
     pub trials: Vec<Trial>,
     /// Performance of the settings it began with; absent when that failed.
     pub baseline: Option<f64>,
     /// Best performance; absent when every trial failed.
     pub best: Option<f64>,
-    /// `best / baseline`: 1.0 is no improvement, 2.0 is twice the performance.
-    /// Absent without both, and when the baseline is zero.
+    /// By which share of the baseline the best is better: 0.0 is no
+    /// improvement, 1.0 is twice the performance. Absent without both, and when
+    /// the baseline is zero.
     pub improvement: Option<f64>,
     /// The settings that did best: what the application is left with.
     pub settings: SettingsMap,
@@ -107,7 +108,7 @@ pub struct JobReport {
 /// The object that `--json` prints at the end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
-    /// How many trials were made, the failed ones included.
+    /// How many trials were made after the baseline, the failed ones included.
     pub trials: usize,
     /// As [`JobReport::baseline`].
     pub baseline: Option<f64>,
@@ -120,11 +121,11 @@ pub struct Summary {
 }
 
 impl JobReport {
-    /// The report on `trials`, of which the first is the baseline. On a tie
+    /// The report on `trials`, of which number 0 is the baseline. On a tie
     /// the earlier trial is the best, so that nothing changes for nothing.
     #[must_use]
     pub fn new(unit: impl Into<String>, trials: Vec<Trial>, touched: Vec<Touched>) -> Self {
-        let first = trials.first();
+        let first = trials.first().filter(|trial| trial.number == 0);
         let baseline = first.and_then(|trial| trial.outcome.performance());
         let winner = trials
             .iter()
@@ -136,7 +137,7 @@ impl JobReport {
             unit: unit.into(),
             baseline,
             best,
-            improvement: best.zip(baseline).and_then(ratio),
+            improvement: best.zip(baseline).and_then(gain),
             settings: winner
                 .map(|(trial, _)| trial)
                 .or(first)
@@ -147,11 +148,16 @@ impl JobReport {
         }
     }
 
+    /// How many trials were made after the baseline.
+    fn made(&self) -> usize {
+        self.trials.iter().filter(|trial| trial.number > 0).count()
+    }
+
     /// The object for `--json`.
     #[must_use]
     pub fn summary(&self) -> Summary {
         Summary {
-            trials: self.trials.len(),
+            trials: self.made(),
             baseline: self.baseline,
             best: self.best,
             improvement: self.improvement,
@@ -160,8 +166,9 @@ impl JobReport {
     }
 }
 
-fn ratio((new, old): (f64, f64)) -> Option<f64> {
-    Some(new / old).filter(|ratio| ratio.is_finite() && old > 0.0)
+/// By which share of `old` the new figure is larger.
+fn gain((new, old): (f64, f64)) -> Option<f64> {
+    Some(new / old - 1.0).filter(|gain| gain.is_finite() && old > 0.0)
 }
 
 #[cfg(test)]

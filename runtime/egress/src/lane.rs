@@ -124,7 +124,7 @@ impl Lane {
         let url = url(&allowed).map_err(refuse)?;
 
         // 3. Meter. Refused requests cost nothing but their own counter.
-        let held = call.begin().map_err(|quota| {
+        let held = call.begin().await.map_err(|quota| {
             lane.refused(call, &summary(&allowed), "quota");
             SendError::QuotaExhausted(quota)
         })?;

@@ -15,6 +15,12 @@ use crate::error::Quota;
 /// some timers and "no limit" to others.
 const SHORTEST: Duration = Duration::from_millis(1);
 
+/// How long a request waits for a place among those in flight. A request that
+/// a guest gives up ends in a task of its own, a moment later: a guest that
+/// keeps to its number could not know that its place is still taken. Longer
+/// would only hide from a driver that it holds too many.
+const SETTLE: Duration = Duration::from_millis(100);
+
 /// Times a guest asks for. Each is a wish: it can shorten what the budget
 /// gives, never lengthen it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -147,13 +153,16 @@ impl CallMeter {
     }
 
     /// Takes one request out of the call's budget.
-    pub(crate) fn begin(&self) -> Result<InFlight, Quota> {
+    pub(crate) async fn begin(&self) -> Result<InFlight, Quota> {
         if Instant::now() >= self.0.deadline {
             return Err(Quota::Wall);
         }
-        let permit = Arc::clone(&self.0.concurrency)
-            .try_acquire_owned()
-            .map_err(|_| Quota::Concurrency)?;
+        let permit = Arc::clone(&self.0.concurrency).acquire_owned();
+        let permit = tokio::time::timeout(SETTLE, permit)
+            .await
+            .ok()
+            .and_then(Result::ok)
+            .ok_or(Quota::Concurrency)?;
         self.0
             .used
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {

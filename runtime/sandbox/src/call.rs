@@ -179,8 +179,8 @@ impl Call {
         let budget = &self.driver.0.grants.budget;
         let deadline = self.deadline.min(Instant::now() + budget.step_wall);
         let grace = match self.driver.manifest().cancel {
-            CancelSupport::Report => budget.cancel_grace,
-            CancelSupport::None | CancelSupport::Step => Duration::ZERO,
+            CancelSupport::Report | CancelSupport::Step => budget.cancel_grace,
+            CancelSupport::None => Duration::ZERO,
         };
         let cancelled = async {
             self.shared.cancel.cancelled().await;

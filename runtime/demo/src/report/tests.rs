@@ -19,15 +19,15 @@ fn trial(number: u32, workers: u32, outcome: Outcome) -> Trial {
 
 fn report() -> JobReport {
     let trials = vec![
-        trial(1, 2, Outcome::Performance(150.0)),
+        trial(0, 2, Outcome::Performance(150.0)),
         trial(
-            2,
+            1,
             16,
             Outcome::Failed("the service said\u{1b}[2J no".into()),
         ),
-        trial(3, 6, Outcome::Performance(1350.04)),
-        trial(4, 10, Outcome::Performance(120.0)),
-        trial(5, 7, Outcome::Performance(1350.04)),
+        trial(2, 6, Outcome::Performance(1350.04)),
+        trial(3, 10, Outcome::Performance(120.0)),
+        trial(4, 7, Outcome::Performance(1350.04)),
     ];
     let touched = vec![
         Touched {
@@ -73,18 +73,18 @@ fn the_text_on_a_pipe() {
     let expected = "\
 trial  workers  cache  requests/s    change
 -----  -------  -----  ----------  --------
-    1        2      0       150.0  baseline
-    2       16   3584      failed         -
-    3        6   1024      1350.0  +800.0 %
-    4       10   2048       120.0   -20.0 %
-    5        7   1280      1350.0  +800.0 %
+    0        2      0       150.0  baseline
+    1       16   3584      failed         -
+    2        6   1024      1350.0  +800.0 %
+    3       10   2048       120.0   -20.0 %
+    4        7   1280      1350.0  +800.0 %
 
-trial 2 failed: the service said\\u{1b}[2J no
+trial 1 failed: the service said\\u{1b}[2J no
 
-trials       5
+trials       4
 baseline     150.0 requests/s
 best         1350.0 requests/s
-improvement  9.00 times
+improvement  +800.0 %
 settings     workers=6 cache=1024
 
 What the drivers touched
@@ -128,9 +128,9 @@ fn nothing_refused_is_said() {
 fn a_trial_in_one_line() {
     for (trial, baseline, expected) in [
         (
-            trial(1, 2, Outcome::Performance(150.0)),
+            trial(0, 2, Outcome::Performance(150.0)),
             None,
-            "trial  1/20  workers=2 cache=0  150.0 requests/s  baseline",
+            "trial  0/20  workers=2 cache=0  150.0 requests/s  baseline",
         ),
         (
             trial(12, 6, Outcome::Performance(1350.04)),
@@ -166,7 +166,7 @@ fn the_json_object() {
     let text = serde_json::to_string(&report().summary()).unwrap();
     assert_eq!(
         text,
-        r#"{"trials":5,"baseline":150.0,"best":1350.04,"improvement":9.000266666666667,"settings":{"workers":6,"cache":1024}}"#
+        r#"{"trials":4,"baseline":150.0,"best":1350.04,"improvement":8.000266666666667,"settings":{"workers":6,"cache":1024}}"#
     );
 }
 
@@ -186,24 +186,24 @@ fn without_a_measurement_there_is_no_improvement() {
             json!({"trials": 0, "baseline": null, "best": null, "improvement": null, "settings": {}}),
         ),
         (
-            vec![trial(1, 2, failed())],
-            json!({"trials": 1, "baseline": null, "best": null, "improvement": null,
+            vec![trial(0, 2, failed())],
+            json!({"trials": 0, "baseline": null, "best": null, "improvement": null,
                 "settings": {"workers": 2, "cache": 0}}),
         ),
         (
             vec![
-                trial(1, 2, failed()),
-                trial(2, 3, Outcome::Performance(5.0)),
+                trial(0, 2, failed()),
+                trial(1, 3, Outcome::Performance(5.0)),
             ],
-            json!({"trials": 2, "baseline": null, "best": 5.0, "improvement": null,
+            json!({"trials": 1, "baseline": null, "best": 5.0, "improvement": null,
                 "settings": {"workers": 3, "cache": 256}}),
         ),
         (
             vec![
-                trial(1, 2, Outcome::Performance(0.0)),
-                trial(2, 3, Outcome::Performance(5.0)),
+                trial(0, 2, Outcome::Performance(0.0)),
+                trial(1, 3, Outcome::Performance(5.0)),
             ],
-            json!({"trials": 2, "baseline": 0.0, "best": 5.0, "improvement": null,
+            json!({"trials": 1, "baseline": 0.0, "best": 5.0, "improvement": null,
                 "settings": {"workers": 3, "cache": 256}}),
         ),
     ] {
@@ -215,7 +215,7 @@ fn without_a_measurement_there_is_no_improvement() {
 #[test]
 fn what_a_driver_says_cannot_break_the_lines() {
     let long = "x".repeat(10_000) + "\r\n";
-    let trials = vec![trial(1, 2, Outcome::Failed(long))];
+    let trials = vec![trial(0, 2, Outcome::Failed(long))];
     let text = JobReport::new("\u{202e}x", trials, vec![]).text(Style::Plain);
     assert!(text.is_ascii());
     assert!(text.lines().all(|line| line.len() < 130), "{text}");

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::{JobReport, Outcome, SettingsMap, Touched, Trial, ratio};
+use super::{JobReport, Outcome, SettingsMap, Touched, Trial, gain};
 
 /// Where the text goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,7 +40,7 @@ impl Trial {
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
         let outcome = match &self.outcome {
-            Outcome::Performance(value) if self.number == 1 => {
+            Outcome::Performance(value) if self.number == 0 => {
                 format!("{value:.1} {}  baseline", shown(unit))
             }
             Outcome::Performance(value) => {
@@ -94,7 +94,7 @@ impl JobReport {
                 found.map_or_else(|| "-".to_owned(), |(_, value)| value.clone())
             }));
             match &trial.outcome {
-                Outcome::Performance(value) if trial.number == 1 => {
+                Outcome::Performance(value) if trial.number == 0 => {
                     row.extend([format!("{value:.1}"), "baseline".to_owned()]);
                 }
                 Outcome::Performance(value) => {
@@ -120,15 +120,13 @@ impl JobReport {
         let figure = |value: Option<f64>| {
             value.map_or_else(|| "none".to_owned(), |value| format!("{value:.1} {unit}"))
         };
-        let improvement = self
-            .improvement
-            .map_or_else(|| "none".to_owned(), |ratio| format!("{ratio:.2} times"));
+        let improvement = self.improvement.map_or_else(|| "none".to_owned(), percent);
         let settings: Vec<String> = flat(&self.settings)
             .into_iter()
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
         for (label, value) in [
-            ("trials", self.trials.len().to_string()),
+            ("trials", self.made().to_string()),
             ("baseline", figure(self.baseline)),
             ("best", figure(self.best)),
             ("improvement", improvement),
@@ -224,13 +222,14 @@ impl Table {
     }
 }
 
+fn percent(share: f64) -> String {
+    format!("{:+.1} %", share * 100.0)
+}
+
 fn change(value: f64, baseline: Option<f64>) -> String {
     baseline
-        .and_then(|baseline| ratio((value, baseline)))
-        .map_or_else(
-            || "-".to_owned(),
-            |ratio| format!("{:+.1} %", (ratio - 1.0) * 100.0),
-        )
+        .and_then(|baseline| gain((value, baseline)))
+        .map_or_else(|| "-".to_owned(), percent)
 }
 
 /// `component.setting` for a nested map, `setting` for a flat one.

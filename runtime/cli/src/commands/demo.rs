@@ -1,0 +1,126 @@
+//! `servo demo`: the main job with a progress bar, a line for each trial and a
+//! table at the end.
+
+use std::io::IsTerminal;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use servo_demo::job::{self, Components, JobOptions, News};
+use servo_demo::report::Style;
+use servo_host::default_code_folder;
+
+use crate::args::DemoArgs;
+use crate::exit::{Failed, Outcome};
+
+pub(crate) async fn run(args: DemoArgs) -> Outcome {
+    let folder = args.drivers.clone();
+    // Compilers block for minutes.
+    let components = tokio::task::spawn_blocking(move || match folder {
+        Some(folder) => Components::in_folder(&folder),
+        None => Components::build(&std::env::current_dir().unwrap_or_default()),
+    })
+    .await
+    .map_err(Failed::ran)?
+    .map_err(Failed::usage)?;
+    let options = JobOptions {
+        trials: args.trials,
+        seconds: args.seconds,
+        seed: args.seed,
+        components,
+        code: default_code_folder(),
+    };
+
+    let screen = Screen::new(args.trials, args.json);
+    let watch = |news| screen.show(news);
+    let finished = tokio::select! {
+        finished = job::run(&options, &watch) => finished.map_err(Failed::ran)?,
+        _ = tokio::signal::ctrl_c() => return Err(Failed::Ran("interrupted".to_owned())),
+    };
+    screen.end();
+
+    let style = if std::io::stdout().is_terminal() {
+        Style::Terminal
+    } else {
+        Style::Plain
+    };
+    println!("\n{}", finished.report.text(style).trim_end());
+    if args.open_page {
+        println!("\npage: {} (Ctrl-C ends it)", finished.page);
+    }
+    if args.json {
+        let summary = serde_json::to_string(&finished.report.summary()).map_err(Failed::ran)?;
+        println!("{summary}");
+    }
+    if args.open_page && tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+    finished.close().await;
+    Ok(())
+}
+
+/// Where the news go: a bar on a terminal, plain lines elsewhere.
+struct Screen {
+    bar: ProgressBar,
+    trials: u32,
+    baseline: std::sync::OnceLock<f64>,
+}
+
+/// Parts of the bar that one trial takes.
+const PARTS: u64 = 100;
+
+impl Screen {
+    fn new(trials: u32, quiet: bool) -> Self {
+        let target = if quiet || !std::io::stderr().is_terminal() {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr()
+        };
+        let length = u64::from(trials).saturating_add(1).saturating_mul(PARTS);
+        let bar = ProgressBar::with_draw_target(Some(length), target);
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent:>3}%  {elapsed}  {msg}")
+        {
+            bar.set_style(style);
+        }
+        Self {
+            bar,
+            trials,
+            baseline: std::sync::OnceLock::new(),
+        }
+    }
+
+    fn line(&self, text: &str) {
+        self.bar.suspend(|| println!("{text}"));
+    }
+
+    fn show(&self, news: News) {
+        match news {
+            News::Ready { app, page, drivers } => {
+                self.line(&format!("application  http://{app}/quote"));
+                self.line(&format!("page         {page}"));
+                for driver in drivers {
+                    self.line(&format!("may touch    {driver}"));
+                }
+                self.line("");
+            }
+            News::Trial(trial) => {
+                if let (0, Some(score)) = (trial.number, trial.outcome.performance()) {
+                    let _ = self.baseline.set(score);
+                }
+                let baseline = self.baseline.get().copied();
+                self.line(&trial.line(self.trials, job::UNIT, baseline));
+                self.bar.set_position(
+                    u64::from(trial.number)
+                        .saturating_add(1)
+                        .saturating_mul(PARTS),
+                );
+            }
+            News::Progress { operation, percent } => {
+                let percent = percent.map_or_else(String::new, |it| format!(" {it:.0}%"));
+                self.bar.set_message(format!("{operation}{percent}"));
+            }
+        }
+    }
+
+    fn end(&self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,118 @@
+//! `servo optune`: the local service.
+
+use serde_json::{Map, Value};
+use servo_optune::{
+    Auth, Notice, ObjectiveSpec, Service, ServiceEvent, ServiceOptions, StudyOptions, Tokens,
+    TrialState,
+};
+use servo_protocol::{Control, Seconds};
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::args::OptuneArgs;
+use crate::exit::{Failed, Outcome};
+
+pub(crate) async fn run(args: OptuneArgs) -> Outcome {
+    let service = Service::start(ServiceOptions {
+        listen: args.listen,
+        data: args.data.clone(),
+        auth: auth(&args)?,
+        study: study(&args)?,
+        ..ServiceOptions::default()
+    })
+    .await
+    .map_err(Failed::usage)?;
+    println!("page  {}", service.page_url());
+    println!("servo http://{}/servo", service.local_addr());
+
+    let mut events = service.events();
+    let finished = service.finished();
+    tokio::pin!(finished);
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+        .map_err(Failed::ran)?;
+    loop {
+        tokio::select! {
+            biased;
+            event = events.recv() => match event {
+                Ok(event) => show(&event),
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => break,
+            },
+            summary = &mut finished, if args.exit_when_done => {
+                if let Some(summary) = summary {
+                    println!("{}", serde_json::to_string(&summary).map_err(Failed::ran)?);
+                }
+                break;
+            }
+            _ = tokio::signal::ctrl_c() => break,
+            _ = terminate.recv() => break,
+        }
+    }
+    service.shutdown().await;
+    Ok(())
+}
+
+fn auth(args: &OptuneArgs) -> Result<Auth, Failed> {
+    let Some(path) = &args.token_file else {
+        return Ok(Auth::None);
+    };
+    let token = std::fs::read_to_string(path)
+        .map_err(|error| Failed::usage(format_args!("{}: {error}", path.display())))?;
+    let token = token.trim();
+    if token.len() < 16 {
+        return Err(Failed::usage(format_args!(
+            "{}: a token needs at least 16 characters; make one with `openssl rand -hex 32`",
+            path.display()
+        )));
+    }
+    Ok(Auth::Tokens(Tokens::new().allow(
+        token,
+        &args.account,
+        None,
+    )))
+}
+
+fn study(args: &OptuneArgs) -> Result<StudyOptions, Failed> {
+    let seconds = |name: &str, value: f64| {
+        Seconds::new(value)
+            .map(Some)
+            .map_err(|error| Failed::usage(format_args!("--{name}: {error}")))
+    };
+    let load: Option<Map<String, Value>> = args
+        .load
+        .as_deref()
+        .map(serde_json::from_str)
+        .transpose()
+        .map_err(|error| Failed::usage(format_args!("--load: {error}")))?;
+    Ok(StudyOptions {
+        trials: args.trials,
+        seed: args.seed,
+        objective: args
+            .objective
+            .clone()
+            .map_or(ObjectiveSpec::Auto, ObjectiveSpec::Formula),
+        maximize: !args.minimize,
+        control: Control {
+            duration: seconds("duration", args.duration)?,
+            warmup: seconds("warmup", args.warmup)?,
+            load,
+            ..Control::default()
+        },
+        ..StudyOptions::default()
+    })
+}
+
+fn show(event: &ServiceEvent) {
+    match &event.notice {
+        Notice::Trial(trial) if trial.state == TrialState::Running => {}
+        Notice::Trial(trial) => {
+            let settings = serde_json::to_string(&trial.settings).unwrap_or_default();
+            let end = match trial.score {
+                Some(score) => format!("{score:.3}"),
+                None => trial.message.clone().unwrap_or_else(|| "failed".to_owned()),
+            };
+            println!("trial {} of {}  {end}  {settings}", trial.number, event.app);
+        }
+        Notice::Phase(_) => println!("{}: {}", event.app, event.summary.state),
+        Notice::Servo(_) | Notice::Progress(_) => {}
+    }
+}

@@ -1,0 +1,216 @@
+//! Drivers in the sandbox, as the agent sees drivers.
+//!
+//! The agent speaks the words of the wire, the sandbox those of the contract;
+//! this translates and adds nothing. A call's steps must share one budget, and
+//! the agent names the call in every step's context, so the adapter keeps the
+//! sandbox's side of the call that is under way. A servo has one command in
+//! hand at a time, hence there is one.
+
+mod convert;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use servo_agent::{
+    AdjustDriver, AdjustRequest, CallContext, CallId, CancelSupport, DriverFacts, DriverFailure,
+    MeasureDriver, MeasureRequest, ProgressReport, ProgressSink, Step,
+};
+use servo_protocol::{Application, AppliedApplication, Measurement, Metrics};
+use servo_sandbox::{BoundDriver, Call, CallObserver, LogLevel, Progress};
+
+/// A driver in the sandbox, of either kind.
+#[derive(Debug)]
+pub struct Sandboxed {
+    driver: BoundDriver,
+    facts: DriverFacts,
+    current: Mutex<Option<(CallId, Arc<Call>)>>,
+}
+
+impl Sandboxed {
+    /// The agent's view of a bound driver.
+    #[must_use]
+    pub fn new(driver: BoundDriver) -> Self {
+        let manifest = driver.manifest();
+        let facts = DriverFacts {
+            name: manifest.name.to_string(),
+            version: manifest.version.to_string(),
+            digest: Some(driver.digest().to_string()),
+            cancel: match manifest.cancel {
+                servo_artifact::CancelSupport::None => CancelSupport::None,
+                servo_artifact::CancelSupport::Report => CancelSupport::Report,
+                servo_artifact::CancelSupport::Step => CancelSupport::Step,
+            },
+        };
+        Self {
+            driver,
+            facts,
+            current: Mutex::new(None),
+        }
+    }
+
+    /// The bound driver itself.
+    #[must_use]
+    pub fn bound(&self) -> &BoundDriver {
+        &self.driver
+    }
+
+    /// The sandbox's side of the call that a step belongs to.
+    fn call(&self, cx: &CallContext) -> Arc<Call> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((id, call)) = &*current
+            && *id == cx.call
+        {
+            return Arc::clone(call);
+        }
+        let observer = Arc::new(Relay {
+            driver: self.facts.name.clone(),
+            progress: cx.progress.clone(),
+        });
+        let call = Arc::new(self.driver.begin(observer, cx.cancel.clone()));
+        *current = Some((cx.call.clone(), Arc::clone(&call)));
+        call
+    }
+
+    /// Tells the operator what a step left behind, and hands on how it ended.
+    fn ended<T>(&self, step: servo_sandbox::Step<T>) -> Result<T, DriverFailure> {
+        let driver = self.facts.name.as_str();
+        let report = step.report;
+        let printed = report.output.text();
+        if !printed.trim().is_empty() {
+            tracing::info!(target: "servo::driver", driver, "printed: {}", printed.trim());
+        }
+        if report.output.dropped > 0 || report.log_lines_dropped > 0 {
+            tracing::warn!(
+                target: "servo::driver",
+                driver,
+                output_bytes = report.output.dropped,
+                log_lines = report.log_lines_dropped,
+                "output over the budget was dropped"
+            );
+        }
+        tracing::debug!(
+            target: "servo::driver",
+            driver,
+            cpu_us = u64::try_from(report.cpu.as_micros()).unwrap_or(u64::MAX),
+            memory = report.memory,
+            "step ended"
+        );
+        step.end.into_result().map_err(convert::failure)
+    }
+}
+
+/// Hands on what a running call says.
+struct Relay {
+    driver: String,
+    progress: ProgressSink,
+}
+
+impl CallObserver for Relay {
+    fn progress(&self, progress: Progress) {
+        self.progress.report(ProgressReport {
+            percent: progress.percent,
+            message: progress.message,
+            stage: progress.stage,
+            stage_percent: progress.stage_percent,
+            time_remaining: progress
+                .time_remaining
+                .and_then(|seconds| std::time::Duration::try_from_secs_f64(seconds).ok()),
+        });
+    }
+
+    fn log(&self, level: LogLevel, target: &str, message: &str) {
+        let driver = self.driver.as_str();
+        // `tracing` fixes the level of an event where it is written.
+        macro_rules! event {
+            ($level:ident) => {
+                tracing::$level!(target: "servo::driver", driver, from = target, "{message}")
+            };
+        }
+        match level {
+            LogLevel::Trace => event!(trace),
+            LogLevel::Debug => event!(debug),
+            LogLevel::Info => event!(info),
+            LogLevel::Warn => event!(warn),
+            LogLevel::Error => event!(error),
+        }
+    }
+}
+
+#[async_trait]
+impl MeasureDriver for Sandboxed {
+    fn facts(&self) -> &DriverFacts {
+        &self.facts
+    }
+
+    async fn describe(&self, cx: &CallContext) -> Result<Metrics, DriverFailure> {
+        let step = self.call(cx).describe_metrics(&cx.app).await;
+        Ok(convert::metrics(self.ended(step)?))
+    }
+
+    async fn step(
+        &self,
+        cx: &CallContext,
+        request: &MeasureRequest,
+        resume: Option<&str>,
+    ) -> Result<Step<Measurement>, DriverFailure> {
+        let request = convert::measure_request(&cx.app, request)?;
+        let step = self.call(cx).measure(&request, resume).await;
+        convert::measure_step(self.ended(step)?)
+    }
+
+    async fn cancelled(
+        &self,
+        cx: &CallContext,
+        request: &MeasureRequest,
+        state: &str,
+    ) -> Result<(), DriverFailure> {
+        let request = convert::measure_request(&cx.app, request)?;
+        let step = self.undo(cx).measure_cancelled(&request, state).await;
+        self.ended(step)
+    }
+}
+
+#[async_trait]
+impl AdjustDriver for Sandboxed {
+    fn facts(&self) -> &DriverFacts {
+        &self.facts
+    }
+
+    async fn describe(&self, cx: &CallContext) -> Result<Application, DriverFailure> {
+        let step = self.call(cx).describe_application(&cx.app).await;
+        Ok(convert::application(self.ended(step)?))
+    }
+
+    async fn step(
+        &self,
+        cx: &CallContext,
+        request: &AdjustRequest,
+        resume: Option<&str>,
+    ) -> Result<Step<AppliedApplication>, DriverFailure> {
+        let request = convert::adjust_request(&cx.app, request)?;
+        let step = self.call(cx).adjust(&request, resume).await;
+        convert::adjust_step(self.ended(step)?)
+    }
+
+    async fn cancelled(
+        &self,
+        cx: &CallContext,
+        request: &AdjustRequest,
+        state: &str,
+    ) -> Result<(), DriverFailure> {
+        let request = convert::adjust_request(&cx.app, request)?;
+        let step = self.undo(cx).adjust_cancelled(&request, state).await;
+        self.ended(step)
+    }
+}
+
+impl Sandboxed {
+    /// A call for the undoing of a cancelled one: its token is the context's,
+    /// which the agent has set anew, since a set one would end it at once.
+    fn undo(&self, cx: &CallContext) -> Arc<Call> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        *current = None;
+        drop(current);
+        self.call(cx)
+    }
+}
