@@ -265,6 +265,24 @@ async fn cases_27_and_28_lost_progress() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_lost_report_is_repeated_although_nothing_is_new() {
+    let driver = measures(CancelSupport::None, vec![Act::Forever]);
+    let script = vec![measure(), (To::Progress, status(500))];
+    let run = Run::new(script).measure(&driver);
+    let run = run.with(limits(|limits| limits.wall = Duration::from_secs(60)));
+    let (_, log) = run.go().await;
+    let lines: Vec<_> = log
+        .lines()
+        .into_iter()
+        .filter(|line| line.contains('%'))
+        .collect();
+    assert_eq!(
+        lines,
+        ["0 MEASUREMENT%", "20 MEASUREMENT%", "50 MEASUREMENT%"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_report_under_way_ends_before_the_final_one_leaves() {
     let ok = || ok(json!({"status": "ok"}));
     for (slow, at) in [(3.0, "4"), (1000.0, "7")] {
