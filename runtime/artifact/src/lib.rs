@@ -19,6 +19,7 @@ mod error;
 mod inspection;
 pub mod manifest;
 mod scan;
+mod user;
 mod world;
 
 pub use artifact::{Artifact, DEFAULT_MAX_SIZE};
@@ -28,4 +29,5 @@ pub use error::ArtifactError;
 pub use inspection::{Ask, ImportGroup, Inspection};
 pub use manifest::{Asks, CancelSupport, DriverKind, Manifest, ManifestError};
 pub use scan::NotAComponent;
+pub use user::user_cache_folder;
 pub use world::{Interface, WORLD};

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use servo_agent::{ConfigError, ConfigFile, DriverRole};
 use servo_artifact::{
     Artifact, ArtifactError, CodeCache, DEFAULT_CACHE_LIMIT, DriverKind, Manifest,
+    user_cache_folder,
 };
 use servo_egress::{EgressError, Gate, Owner, SystemResolver};
 use servo_policy::{Grants, resolve_ask};
@@ -74,18 +75,11 @@ impl std::fmt::Debug for DriverHost {
     }
 }
 
-/// The folder for compiled code of the person who runs this: `servo/code` in
-/// `XDG_CACHE_HOME` or in `~/.cache`. None when neither is known.
+/// The folder for compiled code of the person who runs this. None when they
+/// have no folder for such things.
 #[must_use]
 pub fn default_code_folder() -> Option<PathBuf> {
-    let absolute = |name: &str| {
-        std::env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
-    absolute("XDG_CACHE_HOME")
-        .or_else(|| Some(absolute("HOME")?.join(".cache")))
-        .map(|cache| cache.join("servo").join("code"))
+    user_cache_folder().map(|cache| cache.join("code"))
 }
 
 impl DriverHost {

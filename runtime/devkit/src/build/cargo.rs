@@ -80,7 +80,12 @@ pub(super) fn build(
         arg(package);
     }
     arg("--target-dir");
-    let target = workspace.join("target").join(route.target_folder());
+    // Shared by all projects: on one of the two routes the standard library is
+    // compiled too, which takes minutes and is the same for every driver.
+    let target = machine
+        .cache_folder()
+        .unwrap_or_else(|| workspace.join("target"))
+        .join(route.target_folder());
     cargo.args.push(target.into());
     cargo
 }

@@ -72,6 +72,9 @@ pub trait Machine {
     fn has_entries(&self, path: &Path) -> bool;
     /// Where a link points, itself unresolved.
     fn read_link(&self, path: &Path) -> Option<PathBuf>;
+    /// Where what compilers make on the way is kept, for all projects; none to
+    /// keep it with each project.
+    fn cache_folder(&self) -> Option<PathBuf>;
     /// Whether packages may be installed: the user is root.
     fn is_root(&self) -> bool;
     /// Runs a program to its end.
@@ -98,6 +101,10 @@ impl Machine for Local {
 
     fn read_link(&self, path: &Path) -> Option<PathBuf> {
         path.read_link().ok()
+    }
+
+    fn cache_folder(&self) -> Option<PathBuf> {
+        servo_artifact::user_cache_folder().map(|cache| cache.join("build"))
     }
 
     fn is_root(&self) -> bool {

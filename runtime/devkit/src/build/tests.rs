@@ -31,6 +31,7 @@ struct Fake {
     files: RefCell<BTreeSet<PathBuf>>,
     links: BTreeMap<PathBuf, PathBuf>,
     root: bool,
+    cache: Option<&'static str>,
     answers: BTreeMap<String, Answer>,
     ran: RefCell<Vec<Invocation>>,
     said: RefCell<Vec<String>>,
@@ -109,6 +110,10 @@ impl Machine for Fake {
 
     fn read_link(&self, path: &Path) -> Option<PathBuf> {
         self.links.get(path).cloned()
+    }
+
+    fn cache_folder(&self) -> Option<PathBuf> {
+        self.cache.map(PathBuf::from)
     }
 
     fn is_root(&self) -> bool {
@@ -323,6 +328,19 @@ fn the_two_cargo_calls() {
     );
     assert!(rustup.show && rustup.set.is_empty());
     assert_eq!(rustup.folder.as_deref(), Some(root));
+
+    let shared = Fake {
+        cache: Some("/home/me/.cache/servo/build"),
+        ..Fake::new()
+    };
+    let cached = cargo::build(&shared, Route::Rustup, root, &["a"], false);
+    assert!(
+        cached
+            .line()
+            .ends_with("--target-dir /home/me/.cache/servo/build/driver-rustup"),
+        "{}",
+        cached.line()
+    );
 
     let debian = cargo::build(&Fake::new(), Route::Debian, root, &["a"], true);
     assert_eq!(
