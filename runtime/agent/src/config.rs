@@ -210,7 +210,7 @@ impl ConfigFile {
                 place: None,
                 key: Some(format!("drivers.{role}")),
                 problem: error.to_string(),
-                remedy: format!("`servo check` shows what drivers.{role} may do"),
+                remedy: format!("see `grants` under drivers.{role}"),
             })
     }
 }
