@@ -41,7 +41,10 @@ pub(crate) enum Command {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct DemoArgs {
+    #[command(subcommand)]
+    pub(crate) part: Option<DemoPart>,
     /// Settings to try after the baseline.
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=500))]
     pub(crate) trials: u32,
@@ -60,6 +63,24 @@ pub(crate) struct DemoArgs {
     /// Seed of every random choice.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
+}
+
+/// A part of the demo alone.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DemoPart {
+    /// Only the sample application, until Ctrl-C: something to write a driver for.
+    #[command(after_help = "Example: servo demo app --listen 127.0.0.1:9000 --visitors 10")]
+    App(DemoAppArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoAppArgs {
+    /// Address to listen on; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:9000")]
+    pub(crate) listen: SocketAddr,
+    /// Visitors that ask for quotes all the time; 0 leaves it idle.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=200))]
+    pub(crate) visitors: u32,
 }
 
 #[derive(Debug, Args)]

@@ -96,7 +96,7 @@ pub enum JobError {
     Service(#[from] StartError),
     /// A driver cannot be loaded or granted what it needs.
     #[error(transparent)]
-    Driver(#[from] AssembleError),
+    Driver(Box<AssembleError>),
     /// Our own grants are wrong.
     #[error(transparent)]
     Grants(#[from] PolicyError),
@@ -120,6 +120,12 @@ pub enum JobError {
         /// Why.
         reason: String,
     },
+}
+
+impl From<AssembleError> for JobError {
+    fn from(error: AssembleError) -> Self {
+        Self::Driver(Box::new(error))
+    }
 }
 
 /// A main job that is done. The application and the page stay until it is

@@ -4,14 +4,40 @@
 use std::io::IsTerminal;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use servo_demo::app::SampleApp;
 use servo_demo::job::{self, Components, JobOptions, News};
 use servo_demo::report::Style;
 use servo_host::default_code_folder;
+use tokio::signal::unix::{SignalKind, signal};
 
-use crate::args::DemoArgs;
+use crate::args::{DemoAppArgs, DemoArgs, DemoPart};
 use crate::exit::{Failed, Outcome};
 
 pub(crate) async fn run(args: DemoArgs) -> Outcome {
+    match &args.part {
+        None => job(args).await,
+        Some(DemoPart::App(app)) => sample_app(app).await,
+    }
+}
+
+/// The sample application alone, until it is told to stop.
+async fn sample_app(args: &DemoAppArgs) -> Outcome {
+    let mut app = SampleApp::start(args.listen).await.map_err(Failed::usage)?;
+    app.admit_visitors(args.visitors);
+    println!("application  http://{}/quote", app.local_addr());
+    println!("settings     http://{}/settings", app.local_addr());
+    println!("metrics      http://{}/metrics", app.local_addr());
+    println!("visitors     {}", args.visitors);
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failed::ran)?;
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+    app.shutdown().await;
+    Ok(())
+}
+
+async fn job(args: DemoArgs) -> Outcome {
     let folder = args.drivers.clone();
     // Compilers block for minutes.
     let components = tokio::task::spawn_blocking(move || match folder {

@@ -20,6 +20,7 @@ mod meters;
 pub mod pace;
 mod pool;
 mod settings;
+mod visitors;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -43,6 +44,7 @@ use meters::Meters;
 use pace::{Pace, RealPace};
 use pool::{ApplyError, Pool};
 pub use settings::{BATCH, CACHE, MEMBERS, Member, Settings, SettingsError, WORKERS};
+use visitors::Visitors;
 
 /// A settings document is some sixty bytes.
 const LARGEST_BODY: usize = 4096;
@@ -76,6 +78,7 @@ pub struct SampleApp {
     shop: Arc<Shop>,
     stop: Option<oneshot::Sender<()>>,
     server: Option<JoinHandle<()>>,
+    visitors: Visitors,
 }
 
 struct Shop {
@@ -140,6 +143,7 @@ impl SampleApp {
             shop,
             stop: Some(stop),
             server: Some(server),
+            visitors: Visitors::default(),
         })
     }
 
@@ -147,6 +151,17 @@ impl SampleApp {
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Keeps `count` visitors asking for quotes, each for the next one as soon
+    /// as it has the last, until the application stops. They are counted as
+    /// any request is. Must be called within a tokio runtime.
+    ///
+    /// They come through the queue and the workers but not through a socket,
+    /// so an application that is to be measured by its own figures needs no
+    /// load generator beside it.
+    pub fn admit_visitors(&mut self, count: u32) {
+        self.visitors.admit(&self.shop, count);
     }
 
     /// The settings in force.
@@ -159,6 +174,7 @@ impl SampleApp {
     /// workers go. Connections that take longer than five seconds are cut.
     pub async fn shutdown(mut self) {
         drop(self.stop.take());
+        self.visitors.send_home();
         if let Some(mut server) = self.server.take()
             && tokio::time::timeout(GOODBYE, &mut server).await.is_err()
         {
