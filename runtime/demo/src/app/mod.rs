@@ -174,7 +174,7 @@ impl SampleApp {
     /// workers go. Connections that take longer than five seconds are cut.
     pub async fn shutdown(mut self) {
         drop(self.stop.take());
-        self.visitors.send_home();
+        self.visitors.send_home().await;
         if let Some(mut server) = self.server.take()
             && tokio::time::timeout(GOODBYE, &mut server).await.is_err()
         {
