@@ -17,8 +17,8 @@ const SEPARATOR: &str = "   ";
 /// The host takes names of up to 1000 bytes; the rest is for a number.
 const LONGEST: usize = 980;
 
-/// One name for each series, in the same order; none is empty and no two are
-/// the same as long as no two series have the same labels, and even then.
+/// One name for each series, in the same order: none is empty, and no two are
+/// the same.
 pub(crate) fn ids<'a>(series: impl IntoIterator<Item = &'a Labels>) -> Vec<String> {
     let series: Vec<_> = series.into_iter().collect();
     let mut ids: Vec<_> = series.iter().map(|labels| plain(labels)).collect();
@@ -34,13 +34,12 @@ pub(crate) fn ids<'a>(series: impl IntoIterator<Item = &'a Labels>) -> Vec<Strin
     // By labels, so that the order of the answer does not matter.
     let mut order: Vec<_> = ids.iter_mut().zip(&series).collect();
     order.sort_by_key(|(_, labels)| *labels);
-    let plain: BTreeSet<_> = order.iter().map(|(id, _)| (*id).clone()).collect();
     let mut taken = BTreeSet::new();
     for (id, _) in order {
         if !taken.insert(id.clone()) {
             let free = (2_u32..)
                 .map(|number| format!("{id}{SEPARATOR}#{number}"))
-                .find(|free| !plain.contains(free) && !taken.contains(free));
+                .find(|free| !taken.contains(free));
             *id = free.unwrap_or_default();
             taken.insert(id.clone());
         }
