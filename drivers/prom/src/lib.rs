@@ -167,7 +167,7 @@ impl Times {
     fn in_words(&self) -> String {
         let seconds = |time| seconds(millis(time));
         format!(
-            "waiting: {} s warm-up, {} s measured, {} s until the data is complete",
+            "{} s warm-up, {} s measured, {} s until the data is complete",
             seconds(self.warmup),
             seconds(self.duration),
             seconds(self.delay)

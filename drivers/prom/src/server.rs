@@ -80,7 +80,7 @@ impl Server {
             })
             .collect();
         if dropped > 0 {
-            log::info!("{name}: {dropped} points are left out, they are no finite numbers");
+            log::info!("{name}: points left out because they are no finite numbers: {dropped}");
         }
         Ok(instances)
     }
