@@ -1,45 +1,102 @@
 //! What must survive a crash, as a seam.
 //!
-//! The runner tells the journal before it acts: a call before its first step, a
-//! pause before it waits, a result before it is sent. An implementation
-//! returns when what it was told is safe; when it cannot be made safe, the call
-//! fails rather than going on unrecorded.
+//! The servo tells the journal before it acts: a command before anything is
+//! done about it, a step before it runs, a pause before it waits, a report
+//! before it is sent. An implementation returns when what it was told is safe;
+//! when it cannot be made safe, the call fails rather than going on unrecorded.
+//! Only a report is sent all the same: the service waits for it, and keeping it
+//! back would lose it for certain.
+
+mod file;
+mod folder;
+mod record;
+mod recovered;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use servo_protocol::{Failure, Operation};
+use servo_protocol::Envelope;
 use thiserror::Error;
 
-use crate::driver::{CallId, Pause};
+use crate::driver::{CallId, DriverFacts, Pause};
 
-/// A call that is about to begin.
+pub use file::{Clock, FileJournal};
+pub use folder::JournalOpenError;
+pub use recovered::{CallInHand, PauseInHand, Recovered, Standing, UnsentReport};
+
+/// A command that is about to be carried out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Accepted {
-    /// Its id.
+    /// Id of the call that carries it out.
     pub call: CallId,
-    /// What it does.
-    pub operation: Operation,
-    /// The command it belongs to.
-    pub cmd_uid: Option<String>,
-    /// Name and version of the driver.
-    pub driver: String,
-    /// The request as JSON.
+    /// The command as the service sent it.
+    pub command: Value,
+}
+
+/// A first step that is about to run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Began {
+    /// The call.
+    pub call: CallId,
+    /// Who runs it.
+    pub driver: DriverId,
+    /// The request as JSON, as every step of the call is given it.
     pub request: Value,
+}
+
+/// Which driver, to the byte where it is an artifact. The state of a pause
+/// belongs to exactly this one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DriverId {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Digest of its bytes; none for drivers that are no artifact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+}
+
+impl From<&DriverFacts> for DriverId {
+    fn from(facts: &DriverFacts) -> Self {
+        Self {
+            name: facts.name.clone(),
+            version: facts.version.clone(),
+            digest: facts.digest.clone(),
+        }
+    }
+}
+
+impl std::fmt::Display for DriverId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.name, self.version)?;
+        match &self.digest {
+            Some(digest) => write!(f, " ({digest})"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The journal could not keep what it was told.
 #[derive(Debug, Error)]
-#[error("the journal cannot be written: {0}; free space or repair the folder, then restart")]
+#[error("the journal cannot be written: {0}; free space or repair the folder")]
 pub struct JournalError(pub String);
 
 /// Keeps what must survive a crash.
 #[async_trait]
 pub trait Journal: Send + Sync {
-    /// A call is about to begin.
+    /// A command is about to be carried out; told again when it is taken up
+    /// from its beginning after a restart.
     ///
     /// # Errors
-    /// It cannot be kept; the call is not begun.
+    /// It cannot be kept; the command is not carried out.
     async fn accepted(&self, accepted: &Accepted) -> Result<(), JournalError>;
+
+    /// The first step of a call is about to run.
+    ///
+    /// # Errors
+    /// It cannot be kept; the step does not run and the call fails.
+    async fn began(&self, began: &Began) -> Result<(), JournalError>;
 
     /// A call is about to wait.
     ///
@@ -47,20 +104,22 @@ pub trait Journal: Send + Sync {
     /// It cannot be kept; the call fails.
     async fn paused(&self, call: &CallId, pause: &Pause) -> Result<(), JournalError>;
 
-    /// A call has ended and its result is about to be reported.
+    /// A later step of a call is about to run.
     ///
     /// # Errors
-    /// It cannot be kept; it is reported all the same.
-    async fn ended(
-        &self,
-        call: &CallId,
-        outcome: &Result<Value, Failure>,
-    ) -> Result<(), JournalError>;
+    /// It cannot be kept; the step does not run and the call fails.
+    async fn resumed(&self, call: &CallId) -> Result<(), JournalError>;
 
-    /// The service has the result of a call.
+    /// A call has ended and this final report is about to be sent.
     ///
     /// # Errors
-    /// It cannot be kept; the result may be sent again after a crash.
+    /// It cannot be kept; it is sent all the same.
+    async fn ended(&self, call: &CallId, report: &Envelope) -> Result<(), JournalError>;
+
+    /// The service has the report of a call, or wants none.
+    ///
+    /// # Errors
+    /// It cannot be kept; the report may be sent again after a crash.
     async fn delivered(&self, call: &CallId) -> Result<(), JournalError>;
 }
 
@@ -74,11 +133,19 @@ impl Journal for NoJournal {
         Ok(())
     }
 
+    async fn began(&self, _: &Began) -> Result<(), JournalError> {
+        Ok(())
+    }
+
     async fn paused(&self, _: &CallId, _: &Pause) -> Result<(), JournalError> {
         Ok(())
     }
 
-    async fn ended(&self, _: &CallId, _: &Result<Value, Failure>) -> Result<(), JournalError> {
+    async fn resumed(&self, _: &CallId) -> Result<(), JournalError> {
+        Ok(())
+    }
+
+    async fn ended(&self, _: &CallId, _: &Envelope) -> Result<(), JournalError> {
         Ok(())
     }
 

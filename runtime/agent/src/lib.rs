@@ -13,6 +13,7 @@ mod journal;
 mod observer;
 mod operation;
 mod progress;
+mod recovery;
 mod reporting;
 mod retry;
 mod servo;
@@ -27,7 +28,10 @@ pub use driver::{
     AdjustDriver, AdjustRequest, CallContext, CallId, CancelSupport, DriverFacts, DriverFailure,
     MeasureDriver, MeasureRequest, Pause, Step,
 };
-pub use journal::{Accepted, Journal, JournalError, NoJournal};
+pub use journal::{
+    Accepted, Began, CallInHand, Clock, DriverId, FileJournal, Journal, JournalError,
+    JournalOpenError, NoJournal, PauseInHand, Recovered, Standing, UnsentReport,
+};
 pub use observer::{Brought, NoObserver, Notice, Observer};
 pub use operation::{Call, CallLimits, Ended, Start};
 pub use progress::{ProgressReport, ProgressSink, Verdict};

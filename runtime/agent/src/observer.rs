@@ -17,6 +17,11 @@ use crate::progress::ProgressReport;
 pub enum Notice {
     /// The service took the greeting.
     Greeted,
+    /// The servo goes on with what was in hand before it ended.
+    Recovered {
+        /// What that was.
+        what: String,
+    },
     /// The service gave a command.
     Command {
         /// Which.

@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use servo_policy::Budget;
 use servo_protocol::check::{self, Finding};
-use servo_protocol::{AppliedApplication, Failure, Measurement, Operation, Reason, Status};
+use servo_protocol::{AppliedApplication, Measurement, Operation, Reason, Status};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -25,7 +25,7 @@ use crate::driver::{
     AdjustDriver, AdjustRequest, CallContext, CallId, CancelSupport, DriverFacts, DriverFailure,
     MeasureDriver, MeasureRequest, Step,
 };
-use crate::journal::{Accepted, Journal};
+use crate::journal::{Began, DriverId, Journal, JournalError};
 use crate::observer::{Notice, Observer};
 use crate::progress::{ProgressReport, ProgressSink};
 use crate::reporting::{Cause, Pacing, Reporter, Reporting, Unwanted};
@@ -79,6 +79,8 @@ pub enum Start {
         wait: Duration,
         /// How long the call has been going on.
         elapsed: Duration,
+        /// Percent done when the pause began.
+        progress: Option<f64>,
     },
 }
 
@@ -178,24 +180,11 @@ impl Call<'_> {
     }
 
     async fn run<J: Job>(&self, job: &J) -> Ended<J::Output> {
-        let ended = self.run_steps(job).await;
-        let outcome = match &ended {
-            Ended::Done(output) => Ok(json_of(output)),
-            Ended::Failed(failure) => Err(Failure::from(failure.clone())),
-            Ended::Abandoned(_) => return ended,
-        };
-        if let Err(error) = self.journal.ended(&self.id, &outcome).await {
-            self.observer.notice(Notice::Unrecorded {
-                problem: error.to_string(),
-            });
-        }
-        ended
-    }
-
-    async fn run_steps<J: Job>(&self, job: &J) -> Ended<J::Output> {
-        let elapsed = match &self.start {
-            Start::Fresh => Duration::ZERO,
-            Start::Paused { elapsed, .. } => *elapsed,
+        let (elapsed, percent, message) = match &self.start {
+            Start::Fresh => (Duration::ZERO, Some(0.0), "starting the driver"),
+            Start::Paused {
+                elapsed, progress, ..
+            } => (*elapsed, *progress, "going on after a restart of the servo"),
         };
         let now = Instant::now();
         let began = now.checked_sub(elapsed).unwrap_or(now);
@@ -206,19 +195,6 @@ impl Call<'_> {
         let cx = self.context(progress, cancel, deadline);
         let facts = job.facts();
         let driver = format!("{} {}", facts.name, facts.version);
-
-        if self.start == Start::Fresh {
-            let accepted = Accepted {
-                call: self.id.clone(),
-                operation: J::OPERATION,
-                cmd_uid: self.cmd_uid.clone(),
-                driver: driver.clone(),
-                request: job.request(),
-            };
-            if let Err(error) = self.journal.accepted(&accepted).await {
-                return Ended::Failed(unrecorded(&error.to_string()));
-            }
-        }
         self.observer.notice(Notice::Started {
             call: self.id.clone(),
             operation: J::OPERATION,
@@ -226,8 +202,8 @@ impl Call<'_> {
         });
 
         cx.progress.report(ProgressReport {
-            percent: Some(0.0),
-            message: Some("starting the driver".to_owned()),
+            percent,
+            message: Some(message.to_owned()),
             ..ProgressReport::default()
         });
         let ended = CancellationToken::new();
@@ -274,7 +250,21 @@ impl Call<'_> {
         unwanted: &Unwanted,
     ) -> Result<J::Output, DriverFailure> {
         let mut resume = None;
-        if let Start::Paused { state, wait, .. } = &self.start {
+        if let Start::Paused {
+            state,
+            wait,
+            elapsed,
+            ..
+        } = &self.start
+        {
+            if *elapsed >= self.limits.wall {
+                let failure = timed_out(format!(
+                    "the call's {:?} were over before the servo ran again; raise \
+                     `grants.limits.wall`",
+                    self.limits.wall
+                ));
+                return Err(self.undo(job, Some(state), failure).await);
+            }
             self.pause(*wait, cx, unwanted, job, state).await?;
             resume = Some(state.clone());
         }
@@ -287,6 +277,21 @@ impl Call<'_> {
                     self.limits.steps
                 );
                 let failure = DriverFailure::new(Status::Failed, Reason::Timeout, message);
+                return Err(self.undo(job, resume.as_deref(), failure).await);
+            }
+            let recorded = match &resume {
+                None => {
+                    let began = Began {
+                        call: self.id.clone(),
+                        driver: DriverId::from(job.facts()),
+                        request: job.request(),
+                    };
+                    self.journal.began(&began).await
+                }
+                Some(_) => self.journal.resumed(&self.id).await,
+            };
+            if let Err(error) = recorded {
+                let failure = unrecorded(&error);
                 return Err(self.undo(job, resume.as_deref(), failure).await);
             }
             let pause = match self.step(job, cx, unwanted, resume.as_deref()).await {
@@ -314,7 +319,7 @@ impl Call<'_> {
                 }
             };
             if let Err(error) = self.journal.paused(&self.id, &pause).await {
-                let failure = unrecorded(&error.to_string());
+                let failure = unrecorded(&error);
                 return Err(self.undo(job, Some(&pause.state), failure).await);
             }
             self.observer.notice(Notice::Paused {
@@ -463,8 +468,10 @@ fn stopping() -> DriverFailure {
     DriverFailure::new(Status::Cancelled, Reason::Stopping, "the servo stops")
 }
 
-fn unrecorded(problem: &str) -> DriverFailure {
-    DriverFailure::new(Status::Failed, Reason::Other("journal".to_owned()), problem)
+/// What cannot be recorded is not done.
+pub(crate) fn unrecorded(error: &JournalError) -> DriverFailure {
+    let reason = Reason::Other("journal".to_owned());
+    DriverFailure::new(Status::Failed, reason, error.to_string())
 }
 
 /// What a check let through can be written, so null never appears.

@@ -14,11 +14,11 @@ use servo_protocol::{
 };
 use tokio::time::sleep;
 
-use crate::driver::{AdjustDriver, MeasureDriver};
+use crate::driver::{AdjustDriver, CallId, MeasureDriver};
 use crate::exchange::Exchange;
-use crate::journal::{Journal, NoJournal};
+use crate::journal::{Journal, NoJournal, Recovered};
 use crate::observer::{NoObserver, Notice, Observer};
-use crate::operation::CallLimits;
+use crate::operation::{CallLimits, Start};
 use crate::reporting::Pacing;
 use crate::retry::{Backoff, RequestKind, RetryPolicy};
 use crate::shutdown::{ServoHandle, StopReason};
@@ -104,6 +104,8 @@ pub struct Servo {
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) stops: ServoHandle,
+    /// What was in hand when the servo before this one ended.
+    recovered: Recovered,
     /// What the adjust driver described last; requested values are checked against it.
     pub(crate) described: Option<Application>,
 }
@@ -131,6 +133,7 @@ impl Servo {
             observer,
             journal: Arc::new(NoJournal),
             stops: ServoHandle::default(),
+            recovered: Recovered::Nothing,
             described: None,
         }
     }
@@ -150,6 +153,14 @@ impl Servo {
         self
     }
 
+    /// Goes on with what was in hand, as the journal says, after the greeting
+    /// and before it asks for anything new.
+    #[must_use]
+    pub fn with_recovered(mut self, recovered: Recovered) -> Self {
+        self.recovered = recovered;
+        self
+    }
+
     /// Stops it, from anywhere.
     #[must_use]
     pub fn handle(&self) -> ServoHandle {
@@ -162,7 +173,7 @@ impl Servo {
         self.delay_point().await;
         let greeted = self.greet().await;
         if greeted {
-            self.turns().await;
+            self.work().await;
         }
         let reason = self.stops.reason();
         if greeted {
@@ -199,14 +210,25 @@ impl Servo {
         self.exchange.insist(kind, &envelope, &self.stops).await
     }
 
-    async fn turns(&mut self) {
+    async fn work(&mut self) {
         let mut backoff = Backoff::default();
+        let recovered = std::mem::take(&mut self.recovered);
+        // What is not begun now stays in the journal for the next start.
+        if recovered != Recovered::Nothing && !self.stops.is_stopping() {
+            self.observer.notice(Notice::Recovered {
+                what: recovered.to_string(),
+            });
+            let reported = self.recover(recovered).await;
+            if !self.settle(reported, &mut backoff).await {
+                return;
+            }
+        }
         while !self.stops.is_stopping() {
             let Some(answer) = self.ask(RequestKind::WhatsNext, &Event::WhatsNext).await else {
                 return;
             };
             let reported = match Command::parse(&answer) {
-                Ok(command) => self.turn(command).await,
+                Ok(command) => self.turn(command, &answer, CallId::random()).await,
                 Err(CommandError::InvalidParam {
                     operation,
                     cmd_uid,
@@ -226,21 +248,35 @@ impl Servo {
                     }
                 },
             };
-            match reported {
-                Reported::InStep => backoff.reset(),
-                Reported::OutOfStep(reason) => {
-                    tracing::warn!("out of step with the service, greeting again: {reason}");
-                    self.observer.notice(Notice::OutOfStep { reason });
-                    self.rest(backoff.next()).await;
-                    if !self.greet().await {
-                        return;
-                    }
-                }
+            if !self.settle(reported, &mut backoff).await {
+                return;
             }
         }
     }
 
-    async fn turn(&mut self, command: Command) -> Reported {
+    /// Greets again where servo and service are out of step. False: the servo
+    /// was told to stop before.
+    async fn settle(&self, reported: Reported, backoff: &mut Backoff) -> bool {
+        match reported {
+            Reported::InStep => {
+                backoff.reset();
+                true
+            }
+            Reported::OutOfStep(reason) => {
+                tracing::warn!("out of step with the service, greeting again: {reason}");
+                self.observer.notice(Notice::OutOfStep { reason });
+                self.rest(backoff.next()).await;
+                self.greet().await
+            }
+        }
+    }
+
+    pub(crate) async fn turn(
+        &mut self,
+        command: Command,
+        answer: &Value,
+        call: CallId,
+    ) -> Reported {
         self.observer.notice(Notice::Command {
             name: command.name(),
             cmd_uid: command.cmd_uid.clone(),
@@ -249,16 +285,25 @@ impl Servo {
             .control()
             .is_some_and(|control| control.environment.is_some());
         let Command { body, cmd_uid } = command;
-        let mut turn = Turn::new(self, cmd_uid);
-        match body {
-            CommandBody::Describe(_) if asks_environment => {
-                turn.mismatch(Operation::Describe).await
+        let mut turn = Turn::new(self, cmd_uid, call);
+        let operation = match &body {
+            CommandBody::Describe(_) => Some(Operation::Describe),
+            CommandBody::Measure(_) => Some(Operation::Measure),
+            CommandBody::Adjust(_) => Some(Operation::Adjust),
+            CommandBody::Sleep(_) => None,
+        };
+        if let Some(operation) = operation {
+            if asks_environment {
+                return turn.mismatch(operation).await;
             }
-            CommandBody::Measure(_) if asks_environment => turn.mismatch(Operation::Measure).await,
-            CommandBody::Adjust(_) if asks_environment => turn.mismatch(Operation::Adjust).await,
+            if let Err(reported) = turn.accept(operation, answer).await {
+                return reported;
+            }
+        }
+        match body {
             CommandBody::Describe(_) => turn.describe().await,
-            CommandBody::Measure(param) => turn.measure(param).await,
-            CommandBody::Adjust(param) => turn.adjust(param).await,
+            CommandBody::Measure(param) => turn.measure(param, Start::Fresh).await,
+            CommandBody::Adjust(param) => turn.adjust(param, None).await,
             CommandBody::Sleep(param) => {
                 let wait = param.duration.get().min(LONGEST_SLEEP);
                 let reason = param
@@ -281,7 +326,9 @@ impl Servo {
         cmd_uid: Option<String>,
         problem: &str,
     ) -> Reported {
-        Turn::new(self, cmd_uid).refuse(operation, problem).await
+        Turn::new(self, cmd_uid, CallId::random())
+            .refuse(operation, problem)
+            .await
     }
 
     /// Waits, unless told to stop.

@@ -3,18 +3,20 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::Value;
 use servo_protocol::check::{self, Finding};
 use servo_protocol::{
-    AdjustParam, Application, Descriptor, Event, Failure, MeasureParam, Measurement, Metrics,
-    MetricsDescriptor, Named, Number, Operation, Optimization, Progress, Reason, Report, State,
-    Status, StatusReply,
+    AdjustParam, Application, Descriptor, Envelope, Event, Failure, MeasureParam, Measurement,
+    Metrics, MetricsDescriptor, Named, Number, Operation, Optimization, Progress, Reason, Report,
+    State, Status, StatusReply,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::driver::{AdjustRequest, CallId, DriverFailure, MeasureRequest};
 use crate::exchange::Exchange;
+use crate::journal::{Accepted, JournalError};
 use crate::observer::{Brought, Notice};
-use crate::operation::{Call, CallLimits, Ended, Start};
+use crate::operation::{Call, CallLimits, Ended, Start, unrecorded};
 use crate::progress::ProgressReport;
 use crate::reporting::{Answer, NoReporter, Reporter, Undelivered};
 use crate::retry::RequestKind;
@@ -54,11 +56,27 @@ pub(crate) struct Turn<'a> {
 }
 
 impl<'a> Turn<'a> {
-    pub(crate) fn new(servo: &'a mut Servo, cmd_uid: Option<String>) -> Self {
+    pub(crate) fn new(servo: &'a mut Servo, cmd_uid: Option<String>, call: CallId) -> Self {
         Self {
             servo,
             cmd_uid,
-            call: CallId::random(),
+            call,
+        }
+    }
+
+    /// Records the command; one that cannot be recorded is not carried out.
+    pub(crate) async fn accept(
+        &mut self,
+        operation: Operation,
+        command: &Value,
+    ) -> Result<(), Reported> {
+        let accepted = Accepted {
+            call: self.call.clone(),
+            command: command.clone(),
+        };
+        match self.servo.journal.accepted(&accepted).await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.fail(operation, unrecorded(&error).into()).await),
         }
     }
 
@@ -153,11 +171,11 @@ impl<'a> Turn<'a> {
         Ok(metrics)
     }
 
-    pub(crate) async fn measure(&mut self, param: MeasureParam) -> Reported {
-        let outcome = match self.measured(param).await {
+    pub(crate) async fn measure(&mut self, param: MeasureParam, start: Start) -> Reported {
+        let outcome = match self.measured(param, start).await {
             Ended::Done(measurement) => Ok(measurement),
             Ended::Failed(failure) => Err(failure.into()),
-            Ended::Abandoned(reason) => return Reported::OutOfStep(reason),
+            Ended::Abandoned(reason) => return self.abandon(reason).await,
         };
         let seen = outcome.clone().map(Brought::Measurement);
         let report = Report {
@@ -168,7 +186,7 @@ impl<'a> Turn<'a> {
             .await
     }
 
-    async fn measured(&self, param: MeasureParam) -> Ended<Measurement> {
+    async fn measured(&self, param: MeasureParam, start: Start) -> Ended<Measurement> {
         let Some(driver) = self.servo.drivers.measure.as_deref() else {
             return Ended::Failed(no_driver("measure"));
         };
@@ -177,7 +195,8 @@ impl<'a> Turn<'a> {
             control: param.control,
         };
         let reporter = self.reporter(Operation::Measure);
-        let call = self.call(self.servo.config.measure_limits, &reporter);
+        let mut call = self.call(self.servo.config.measure_limits, &reporter);
+        call.start = start;
         match call.measure(driver, &request).await {
             Ended::Done(mut measurement) => {
                 if self.servo.config.compat.perf_alias {
@@ -189,11 +208,16 @@ impl<'a> Turn<'a> {
         }
     }
 
-    pub(crate) async fn adjust(&mut self, param: AdjustParam) -> Reported {
-        let outcome = match self.adjusted(param).await {
+    /// Adjusts; `resumed` is where a call goes on and with which request.
+    pub(crate) async fn adjust(
+        &mut self,
+        param: AdjustParam,
+        resumed: Option<(Start, AdjustRequest)>,
+    ) -> Reported {
+        let outcome = match self.adjusted(param, resumed).await {
             Ended::Done(state) => Ok(state),
             Ended::Failed(failure) => Err(failure.into()),
-            Ended::Abandoned(reason) => return Reported::OutOfStep(reason),
+            Ended::Abandoned(reason) => return self.abandon(reason).await,
         };
         let seen = outcome.clone().map(Brought::State);
         let report = Report {
@@ -204,32 +228,24 @@ impl<'a> Turn<'a> {
             .await
     }
 
-    /// A value must have been described before it can be asked for; a servo that
-    /// has not been asked for a description yet asks the driver itself.
-    async fn adjusted(&mut self, param: AdjustParam) -> Ended<State> {
+    async fn adjusted(
+        &mut self,
+        param: AdjustParam,
+        resumed: Option<(Start, AdjustRequest)>,
+    ) -> Ended<State> {
         let Some(driver) = self.servo.drivers.adjust.clone() else {
             return Ended::Failed(no_driver("adjust"));
         };
-        let described = match self.servo.described.clone() {
-            Some(described) => described,
-            None => match self.application().await {
-                Ok(described) => described.unwrap_or_default(),
+        let (start, request) = match resumed {
+            Some(resumed) => resumed,
+            None => match self.adjust_request(&param).await {
+                Ok(request) => (Start::Fresh, request),
                 Err(failure) => return Ended::Failed(failure),
             },
         };
-        let application = match check::check_adjustment(&param.state.application, &described) {
-            Ok(application) => application,
-            Err(finding) => {
-                let (status, reason) = (Status::Rejected, Reason::InvalidSetting);
-                return Ended::Failed(DriverFailure::new(status, reason, finding.to_string()));
-            }
-        };
-        let request = AdjustRequest {
-            application,
-            control: param.control,
-        };
         let reporter = self.reporter(Operation::Adjust);
-        let call = self.call(self.servo.config.adjust_limits, &reporter);
+        let mut call = self.call(self.servo.config.adjust_limits, &reporter);
+        call.start = start;
         match call.adjust(driver.as_ref(), &request).await {
             // The driver's state or the requested one, never a mixture (section 17).
             Ended::Done(applied) if applied.is_empty() => Ended::Done(param.state),
@@ -237,6 +253,27 @@ impl<'a> Turn<'a> {
             Ended::Failed(failure) => Ended::Failed(failure),
             Ended::Abandoned(reason) => Ended::Abandoned(reason),
         }
+    }
+
+    /// A value must have been described before it can be asked for; a servo that
+    /// has not been asked for a description yet asks the driver itself.
+    async fn adjust_request(
+        &mut self,
+        param: &AdjustParam,
+    ) -> Result<AdjustRequest, DriverFailure> {
+        let described = match self.servo.described.clone() {
+            Some(described) => described,
+            None => self.application().await?.unwrap_or_default(),
+        };
+        let application =
+            check::check_adjustment(&param.state.application, &described).map_err(|finding| {
+                let (status, reason) = (Status::Rejected, Reason::InvalidSetting);
+                DriverFailure::new(status, reason, finding.to_string())
+            })?;
+        Ok(AdjustRequest {
+            application,
+            control: param.control.clone(),
+        })
     }
 
     fn call<'c>(&'c self, limits: CallLimits, reporter: &'c dyn Reporter) -> Call<'c> {
@@ -263,7 +300,27 @@ impl<'a> Turn<'a> {
         }
     }
 
-    async fn fail(&mut self, operation: Operation, failure: Failure) -> Reported {
+    /// The service does not know the command: nothing is to be reported.
+    async fn abandon(&self, reason: String) -> Reported {
+        self.close().await;
+        Reported::OutOfStep(reason)
+    }
+
+    /// Nothing is left to do about the command.
+    pub(crate) async fn close(&self) {
+        let delivered = self.servo.journal.delivered(&self.call).await;
+        self.unless_recorded(delivered);
+    }
+
+    fn unless_recorded(&self, recorded: Result<(), JournalError>) {
+        if let Err(error) = recorded {
+            self.servo.observer.notice(Notice::Unrecorded {
+                problem: error.to_string(),
+            });
+        }
+    }
+
+    pub(crate) async fn fail(&mut self, operation: Operation, failure: Failure) -> Reported {
         let seen = Err(failure.clone());
         let event = self.failure_event(operation, failure);
         self.report(operation, event, seen).await
@@ -293,9 +350,9 @@ impl<'a> Turn<'a> {
         event: Event,
         outcome: Result<Brought, Failure>,
     ) -> Reported {
-        let observer = self.servo.observer.as_ref();
-        observer.notice(Notice::Ended { operation, outcome });
-        self.servo.delay_point().await;
+        self.servo
+            .observer
+            .notice(Notice::Ended { operation, outcome });
         let packed = self.servo.exchange.pack(&event).or_else(|error| {
             // The checks let only finite numbers through, so this is a defect of
             // ours; the service must hear of it all the same.
@@ -308,17 +365,22 @@ impl<'a> Turn<'a> {
         let Ok(envelope) = packed else {
             return Reported::InStep;
         };
+        let ended = self.servo.journal.ended(&self.call, &envelope).await;
+        self.unless_recorded(ended);
+        self.servo.delay_point().await;
+        self.deliver(operation, &envelope).await
+    }
+
+    /// Sends a final report until it arrives.
+    pub(crate) async fn deliver(&self, operation: Operation, envelope: &Envelope) -> Reported {
+        let observer = self.servo.observer.as_ref();
         let stops = &self.servo.stops;
-        let Some(reply) = self.servo.exchange.report(&envelope, stops).await else {
+        let Some(reply) = self.servo.exchange.report(envelope, stops).await else {
             observer.notice(Notice::Undelivered { operation });
             return Reported::InStep;
         };
         observer.notice(Notice::Delivered { operation });
-        if let Err(error) = self.servo.journal.delivered(&self.call).await {
-            observer.notice(Notice::Unrecorded {
-                problem: error.to_string(),
-            });
-        }
+        self.close().await;
         if reply.is_out_of_step() {
             return Reported::out_of_step(&reply);
         }

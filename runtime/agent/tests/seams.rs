@@ -12,12 +12,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde_json::{Value, json};
+use serde_json::json;
 use servo_agent::{
-    Accepted, Call, CallId, CallLimits, CancelSupport, Ended, Journal, JournalError,
+    Accepted, Began, Call, CallId, CallLimits, CancelSupport, Ended, Journal, JournalError,
     MeasureRequest, NoJournal, NoObserver, NoReporter, Notice, Pacing, Pause, Start,
 };
-use servo_protocol::Failure;
+use servo_protocol::Envelope;
 use support::*;
 use tokio_util::sync::CancellationToken;
 
@@ -41,20 +41,24 @@ impl Diary {
 #[async_trait]
 impl Journal for Diary {
     async fn accepted(&self, accepted: &Accepted) -> Result<(), JournalError> {
+        let param = &accepted.command["param"];
         self.write(
             "accepted",
-            &format!("{} {}", accepted.operation, accepted.request["metrics"]),
+            &format!("{} {}", accepted.command["cmd"], param["metrics"]),
         )
+    }
+    async fn began(&self, began: &Began) -> Result<(), JournalError> {
+        let driver = &began.driver;
+        self.write("began", &format!("{driver} {}", began.request["metrics"]))
     }
     async fn paused(&self, _: &CallId, pause: &Pause) -> Result<(), JournalError> {
         self.write("paused", &pause.state)
     }
-    async fn ended(
-        &self,
-        _: &CallId,
-        outcome: &Result<Value, Failure>,
-    ) -> Result<(), JournalError> {
-        self.write("ended", if outcome.is_ok() { "well" } else { "badly" })
+    async fn resumed(&self, _: &CallId) -> Result<(), JournalError> {
+        self.write("resumed", "")
+    }
+    async fn ended(&self, _: &CallId, report: &Envelope) -> Result<(), JournalError> {
+        self.write("ended", report.param["status"].as_str().unwrap())
     }
     async fn delivered(&self, _: &CallId) -> Result<(), JournalError> {
         self.write("delivered", "")
@@ -64,22 +68,43 @@ impl Journal for Diary {
 #[tokio::test(start_paused = true)]
 async fn the_journal_is_told_before_anything_is_done() {
     let whole = vec![
-        r#"accepted MEASURE ["throughput"]"#,
+        r#"accepted "MEASURE" ["throughput"]"#,
+        r#"began fake 1.0.0 ["throughput"]"#,
         "paused s",
-        "ended well",
+        "resumed ",
+        "ended ok",
         "delivered ",
     ];
     let cases = [
         (None, whole.clone(), "ok", 2),
         (
             Some("accepted"),
-            vec![whole[0], "ended badly", "delivered "],
+            vec![whole[0], "ended failed", "delivered "],
+            "failed",
+            0,
+        ),
+        (
+            Some("began"),
+            vec![whole[0], whole[1], "ended failed", "delivered "],
             "failed",
             0,
         ),
         (
             Some("paused"),
-            vec![whole[0], "paused s", "ended badly", "delivered "],
+            vec![whole[0], whole[1], "paused s", "ended failed", "delivered "],
+            "failed",
+            1,
+        ),
+        (
+            Some("resumed"),
+            vec![
+                whole[0],
+                whole[1],
+                "paused s",
+                "resumed ",
+                "ended failed",
+                "delivered ",
+            ],
             "failed",
             1,
         ),
@@ -124,6 +149,7 @@ async fn a_call_that_was_paused_goes_on_with_what_is_left() {
             state: "s".to_owned(),
             wait: Duration::from_secs(7),
             elapsed: Duration::from_secs(100),
+            progress: None,
         },
     };
     let request = MeasureRequest {

@@ -1,0 +1,98 @@
+//! What a servo had in hand when it ended without warning.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::Value;
+use servo_protocol::Envelope;
+
+use super::DriverId;
+use crate::driver::CallId;
+
+/// What was in hand. To be given to the servo that goes on with the journal;
+/// dropping it loses the result or the command.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[must_use = "give it to `Servo::with_recovered`, or what was in hand is lost"]
+pub enum Recovered {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// A final report that the service may not have.
+    Report(UnsentReport),
+    /// A command without a result.
+    Call(CallInHand),
+}
+
+/// A final report that the service may not have.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UnsentReport {
+    /// The call it is about.
+    pub call: CallId,
+    /// The report as it was, or was to be, sent.
+    pub event: Envelope,
+}
+
+/// A command without a result.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallInHand {
+    /// The call that carried it out.
+    pub call: CallId,
+    /// The command as the service sent it.
+    pub command: Value,
+    /// How often it has been taken up from where it stands.
+    pub attempts: u32,
+    /// Since the command was accepted, by the wall clock.
+    pub elapsed: Duration,
+    /// How far it was.
+    pub standing: Standing,
+}
+
+/// How far a command was.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Standing {
+    /// No step of its call had begun.
+    Accepted,
+    /// The first step was running.
+    FirstStep,
+    /// It had paused.
+    Paused(Box<PauseInHand>),
+}
+
+/// The newest pause of a command without a result.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PauseInHand {
+    /// Who left the state.
+    pub driver: DriverId,
+    /// The request as JSON, as the steps before were given it.
+    pub request: Value,
+    /// The state it left.
+    pub state: String,
+    /// What is left of the wait by the wall clock; never more than the whole
+    /// of it.
+    pub left: Duration,
+    /// Percent done when the pause began.
+    pub progress: Option<f64>,
+    /// Whether the wait was over and the step after it was running.
+    pub running: bool,
+}
+
+impl fmt::Display for Recovered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let call = match self {
+            Self::Nothing => return f.write_str("nothing was in hand"),
+            Self::Report(report) => {
+                let event = &report.event.event;
+                return write!(f, "the {event} of call {} was not delivered", report.call);
+            }
+            Self::Call(call) => call,
+        };
+        let name = call.command.get("cmd").and_then(Value::as_str);
+        write!(f, "{} (call {}) ", name.unwrap_or("a command"), call.call)?;
+        match &call.standing {
+            Standing::Accepted => f.write_str("had not begun"),
+            Standing::FirstStep => f.write_str("was in its first step"),
+            Standing::Paused(pause) if pause.running => f.write_str("was in a later step"),
+            Standing::Paused(pause) => write!(f, "was waiting, {:?} are left", pause.left),
+        }
+    }
+}
