@@ -16,7 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 )]
 pub(crate) struct Cli {
     /// Say more on standard error; twice says everything.
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, display_order = 900, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -28,7 +28,10 @@ pub(crate) enum Command {
     #[command(after_help = "Example: servo demo --trials 8")]
     Demo(DemoArgs),
     /// Run the agent for one application.
-    #[command(after_help = "Example: servo run shop --url http://127.0.0.1:8080/servo --no-auth")]
+    #[command(
+        after_help = "Example: servo run shop --config servo.yaml --auth-token ./token\n\n\
+                      It runs until SIGTERM or SIGINT; SIGUSR1 lets it finish the command in hand."
+    )]
     Run(RunArgs),
     /// Run the local optimization service.
     #[command(
@@ -36,7 +39,10 @@ pub(crate) enum Command {
     )]
     Optune(OptuneArgs),
     /// Write, build, inspect, test and run drivers.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example: servo driver new checkout --kind measure"
+    )]
     Driver(DriverCommand),
 }
 
@@ -46,7 +52,7 @@ pub(crate) struct DemoArgs {
     #[command(subcommand)]
     pub(crate) part: Option<DemoPart>,
     /// Settings to try after the baseline.
-    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=500))]
+    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=500))]
     pub(crate) trials: u32,
     /// Print one JSON object as the last line of standard output.
     #[arg(long)]
@@ -55,13 +61,13 @@ pub(crate) struct DemoArgs {
     #[arg(long)]
     pub(crate) open_page: bool,
     /// Length of one measurement in seconds.
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=600))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=600))]
     pub(crate) seconds: u32,
     /// A folder with ready `ab.wasm` and `http.wasm`; nothing is built then.
     #[arg(long, value_name = "DIR")]
     pub(crate) drivers: Option<PathBuf>,
     /// Seed of every random choice.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
 }
 
@@ -76,21 +82,21 @@ pub(crate) enum DemoPart {
 #[derive(Debug, Args)]
 pub(crate) struct DemoAppArgs {
     /// Address to listen on; port 0 takes a free one.
-    #[arg(long, default_value = "127.0.0.1:9000")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000")]
     pub(crate) listen: SocketAddr,
     /// Visitors that ask for quotes all the time; 0 leaves it idle.
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=200))]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=200))]
     pub(crate) visitors: u32,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// Id of the application.
+    /// Id of the application at the service.
     pub(crate) app_id: String,
-    /// The operator's file.
+    /// The operator's file: the drivers, their configuration and their grants.
     #[arg(short, long, value_name = "FILE", default_value = "servo.yaml")]
     pub(crate) config: PathBuf,
-    /// Address of the service, used as it is; overrides the file.
+    /// Where to send events, used as it is; overrides `optune.url` of the file.
     #[arg(long)]
     pub(crate) url: Option<String>,
     /// Account at the service.
@@ -103,14 +109,19 @@ pub(crate) struct RunArgs {
     #[arg(long, alias = "noauth", conflicts_with = "auth_token")]
     pub(crate) no_auth: bool,
     /// How the agent names itself to the service.
-    #[arg(short, long, default_value = "github.com/opsani/servo")]
+    #[arg(
+        short,
+        long,
+        value_name = "NAME",
+        default_value = "github.com/opsani/servo"
+    )]
     pub(crate) agent: String,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct OptuneArgs {
     /// Address to listen on; port 0 takes a free one.
-    #[arg(long, default_value = "127.0.0.1:8080")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
     /// Database file; without it everything is forgotten at the end.
     #[arg(long, value_name = "FILE")]
@@ -127,29 +138,29 @@ pub(crate) struct OptuneArgs {
     )]
     pub(crate) token_file: Option<PathBuf>,
     /// The account that the token is for.
-    #[arg(long, default_value = "local")]
+    #[arg(long, value_name = "NAME", default_value = "local")]
     pub(crate) account: String,
     /// Settings to try after the baseline.
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) trials: u32,
-    /// What to optimize: a formula over the metrics, such as `throughput / p95`.
-    /// Without it the servo's own formula (`OPTUNE_PERF`) counts.
-    #[arg(long)]
+    /// What to optimize: a formula over the metrics, such as `throughput / p95`;
+    /// without it the servo's own (`OPTUNE_PERF`), or the only metric there is.
+    #[arg(long, value_name = "FORMULA")]
     pub(crate) objective: Option<String>,
     /// Look for the lowest score instead of the highest.
     #[arg(long)]
     pub(crate) minimize: bool,
     /// Length of one measurement in seconds.
-    #[arg(long, default_value_t = 60.0)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
     pub(crate) duration: f64,
     /// Seconds to wait before each measurement.
-    #[arg(long, default_value_t = 0.0)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.0)]
     pub(crate) warmup: f64,
     /// Parameters for a load generator: one JSON object.
     #[arg(long, value_name = "JSON")]
     pub(crate) load: Option<String>,
     /// Seed of every random choice.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
     /// End when the study is done instead of staying for more.
     #[arg(long)]
@@ -166,27 +177,29 @@ pub(crate) enum DriverCommand {
     Build(BuildArgs),
     /// Call one driver once.
     #[command(
-        after_help = "Example: servo driver run ab.wasm measure --set test_url=http://127.0.0.1:8000/ \\\n         \
-                      --allow-private 'GET http://127.0.0.1:8000/' --duration 5"
+        after_help = "Example: servo driver run rate.wasm measure --duration 5 --config servo.yaml\n\
+                      \x20     or: servo driver run rate.wasm measure --duration 5 \\\n\
+                      \x20         --set endpoint=http://127.0.0.1:9000 \\\n\
+                      \x20         --allow-private 'GET http://127.0.0.1:9000/stats'"
     )]
     Run(DriverRunArgs),
     /// Show what a driver is and asks for, without running it.
     #[command(after_help = "Example: servo driver inspect ab.wasm")]
     Inspect(InspectArgs),
     /// Check that a driver keeps the contract.
-    #[command(after_help = "Example: servo driver test http.wasm --config http.yaml")]
+    #[command(after_help = "Example: servo driver test http.wasm --config servo.yaml")]
     Test(DriverTestArgs),
     /// Print the contract between drivers and the host.
     #[command(after_help = "Example: servo driver wit > servo-driver.wit")]
     Wit,
 }
 
+// Values without a text of their own keep `--help` to one line an option.
+
 /// Which kind of driver.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Kind {
-    /// It measures an application.
     Measure,
-    /// It adjusts an application.
     Adjust,
 }
 
@@ -194,7 +207,7 @@ pub(crate) enum Kind {
 pub(crate) struct NewArgs {
     /// Name of the driver and of its folder.
     pub(crate) name: String,
-    /// What it does.
+    /// Whether it measures an application or adjusts one.
     #[arg(long, value_enum)]
     pub(crate) kind: Kind,
     /// Where to create the folder.
@@ -211,7 +224,7 @@ pub(crate) struct BuildArgs {
     /// packages where that cannot be had.
     #[arg(long)]
     pub(crate) install: bool,
-    /// Where to put the components.
+    /// Where to put the components; by default target/drivers of each project.
     #[arg(short, long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// One JSON object a driver on standard output.
@@ -226,7 +239,7 @@ pub(crate) struct InspectArgs {
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Its configuration, to fill in what it asks for: a YAML file with `config`.
+    /// An operator's file, to fill in what it asks for from the configuration there.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }
@@ -234,8 +247,8 @@ pub(crate) struct InspectArgs {
 /// Configuration and grants for one call.
 #[derive(Debug, Args)]
 pub(crate) struct GrantArgs {
-    /// A YAML file with `config` and `grants`, as under `drivers.measure` of
-    /// servo.yaml.
+    /// An operator's file: the configuration and grants of `drivers.measure` or
+    /// `drivers.adjust` there, whichever the driver is.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// One entry of the driver's configuration; the value may be JSON.
@@ -254,9 +267,9 @@ pub(crate) struct GrantArgs {
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) limit: Vec<String>,
     /// Id of the application, as the driver is told it.
-    #[arg(long, default_value = "app")]
+    #[arg(long, value_name = "ID", default_value = "app")]
     pub(crate) app: String,
-    /// Where the driver keeps its state between runs; without it, nowhere.
+    /// Where the driver keeps its state between runs; without it, it keeps none.
     #[arg(long, value_name = "FILE")]
     pub(crate) state: Option<PathBuf>,
 }
@@ -276,10 +289,10 @@ pub(crate) struct DriverRunArgs {
     #[arg(long = "metric", value_name = "NAME")]
     pub(crate) metrics: Vec<String>,
     /// Seconds to measure.
-    #[arg(long)]
+    #[arg(long, value_name = "SECONDS")]
     pub(crate) duration: Option<f64>,
     /// Seconds to wait before measuring.
-    #[arg(long)]
+    #[arg(long, value_name = "SECONDS")]
     pub(crate) warmup: Option<f64>,
     /// The whole `control` object as JSON; the two above are laid over it.
     #[arg(long, value_name = "JSON")]
@@ -289,11 +302,8 @@ pub(crate) struct DriverRunArgs {
 /// What to call of a driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DriverCall {
-    /// What it measures or adjusts.
     Describe,
-    /// Measure once.
     Measure,
-    /// Adjust once.
     Adjust,
 }
 

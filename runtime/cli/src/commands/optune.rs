@@ -1,9 +1,11 @@
 //! `servo optune`: the local service.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
 use servo_optune::{
-    Auth, Notice, ObjectiveSpec, Service, ServiceEvent, ServiceOptions, StudyOptions, Tokens,
-    TrialState,
+    Auth, Notice, ObjectiveSpec, Service, ServiceEvent, ServiceOptions, Settings, StudyOptions,
+    Tokens, TrialState,
 };
 use servo_protocol::{Control, Seconds};
 use tokio::sync::broadcast::error::RecvError;
@@ -22,9 +24,14 @@ pub(crate) async fn run(args: OptuneArgs) -> Outcome {
     .await
     .map_err(Failed::usage)?;
     println!("page  {}", service.page_url());
-    println!("servo http://{}/servo", service.local_addr());
+    println!(
+        "servo http://{}/accounts/{}/applications/APP_ID/servo",
+        service.local_addr(),
+        args.account
+    );
 
     let mut events = service.events();
+    let mut said = Said::default();
     let finished = service.finished();
     tokio::pin!(finished);
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
@@ -33,7 +40,7 @@ pub(crate) async fn run(args: OptuneArgs) -> Outcome {
         tokio::select! {
             biased;
             event = events.recv() => match event {
-                Ok(event) => show(&event),
+                Ok(event) => said.show(&event),
                 Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => break,
             },
@@ -101,18 +108,58 @@ fn study(args: &OptuneArgs) -> Result<StudyOptions, Failed> {
     })
 }
 
-fn show(event: &ServiceEvent) {
-    match &event.notice {
-        Notice::Trial(trial) if trial.state == TrialState::Running => {}
-        Notice::Trial(trial) => {
-            let settings = serde_json::to_string(&trial.settings).unwrap_or_default();
-            let end = match trial.score {
-                Some(score) => format!("{score:.3}"),
-                None => trial.message.clone().unwrap_or_else(|| "failed".to_owned()),
-            };
-            println!("trial {} of {}  {end}  {settings}", trial.number, event.app);
+/// What has been said of each application, so that nothing is said twice.
+#[derive(Default)]
+struct Said(HashMap<String, (String, bool)>);
+
+impl Said {
+    fn show(&mut self, event: &ServiceEvent) {
+        let summary = &event.summary;
+        let (state, baseline) = self.0.entry(event.app.to_string()).or_default();
+        if *state != summary.state {
+            state.clone_from(&summary.state);
+            println!("{}: {state}", event.app);
         }
-        Notice::Phase(_) => println!("{}: {}", event.app, event.summary.state),
-        Notice::Servo(_) | Notice::Progress(_) => {}
+        if let (false, Some(found)) = (*baseline, &summary.baseline) {
+            *baseline = true;
+            println!(
+                "{}",
+                line("baseline", event, &scored(found.score, &found.settings))
+            );
+        }
+        match &event.notice {
+            Notice::Trial(trial) if trial.state != TrialState::Running => {
+                let name = format!("trial {}", trial.number);
+                let end = match (trial.score, &trial.message) {
+                    (Some(score), _) => scored(score, &trial.settings),
+                    (None, message) => {
+                        let message = message.as_deref().unwrap_or("failed");
+                        format!("{message}  {}", settings(&trial.settings))
+                    }
+                };
+                println!("{}", line(&name, event, &end));
+            }
+            Notice::Phase(_) if summary.state == "done" => {
+                if let Some(best) = &summary.best {
+                    println!(
+                        "{}",
+                        line("best", event, &scored(best.score, &best.settings))
+                    );
+                }
+            }
+            _ => {}
+        }
     }
+}
+
+fn line(name: &str, event: &ServiceEvent, end: &str) -> String {
+    format!("{}: {name}  {end}", event.app)
+}
+
+fn scored(score: f64, at: &Settings) -> String {
+    format!("{score:.3}  {}", settings(at))
+}
+
+fn settings(settings: &Settings) -> String {
+    serde_json::to_string(settings).unwrap_or_default()
 }
