@@ -24,9 +24,10 @@ pub(crate) async fn run(args: OptuneArgs) -> Outcome {
     .await
     .map_err(Failed::usage)?;
     println!("page  {}", service.page_url());
+    let address = service.local_addr();
+    println!("servo http://{address}/servo");
     println!(
-        "servo http://{}/accounts/{}/applications/APP_ID/servo",
-        service.local_addr(),
+        "or    http://{address}/accounts/{}/applications/APP_ID/servo, for several applications",
         args.account
     );
 
@@ -153,7 +154,7 @@ impl Said {
 }
 
 fn line(name: &str, event: &ServiceEvent, end: &str) -> String {
-    format!("{}: {name}  {end}", event.app)
+    format!("{name} of {}  {end}", event.app)
 }
 
 fn scored(score: f64, at: &Settings) -> String {
