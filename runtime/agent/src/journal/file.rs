@@ -295,6 +295,8 @@ struct Writer {
     app: String,
     clock: Clock,
     state: State,
+    /// Largest record.
+    limit: usize,
     /// Number of the next record.
     next: u64,
     /// Length of the file.
@@ -310,6 +312,7 @@ impl Writer {
             app: app.to_owned(),
             clock,
             state: State::Nothing,
+            limit: RECORD_LIMIT,
             next: 0,
             length: 0,
             dirty: true,
@@ -341,10 +344,11 @@ impl Writer {
         let line = Record { n, at, what }
             .encode()
             .map_err(|error| error.to_string())?;
-        if line.len() > RECORD_LIMIT {
+        if line.len() > self.limit {
             return Err(format!(
-                "a record of {} bytes is larger than {RECORD_LIMIT}",
-                line.len()
+                "a record of {} bytes is larger than {}",
+                line.len(),
+                self.limit
             ));
         }
         Ok(line)
@@ -384,3 +388,5 @@ impl Writer {
     }
 }
 
+#[cfg(test)]
+mod tests;

@@ -205,6 +205,15 @@ impl Folder {
     }
 }
 
+impl Folder {
+    fn remove_new(&self) -> io::Result<()> {
+        match rustix::fs::unlinkat(&self.handle, NEW_FILE, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
 impl Medium for Folder {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         let file = self
@@ -216,7 +225,9 @@ impl Medium for Folder {
     }
 
     fn replace(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let flags = OFlags::RDWR | OFlags::APPEND | OFlags::CREATE | OFlags::TRUNC;
+        // One that a crash left goes first: this one is ours from its making.
+        self.remove_new()?;
+        let flags = OFlags::RDWR | OFlags::APPEND | OFlags::CREATE | OFlags::EXCL;
         let mut file = open_at(&self.handle, NEW_FILE, flags)?;
         let placed = file
             .write_all(bytes)
@@ -227,7 +238,7 @@ impl Medium for Folder {
             });
         if let Err(error) = placed {
             // On a full disk it takes the space that the next attempt needs.
-            let _ = rustix::fs::unlinkat(&self.handle, NEW_FILE, AtFlags::empty());
+            let _ = self.remove_new();
             return Err(error);
         }
         // From here on the new file is the journal, whatever else fails.

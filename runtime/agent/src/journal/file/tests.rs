@@ -1,0 +1,162 @@
+//! The journal on a disk that fills up.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is the report")]
+
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::*;
+use crate::journal::{DriverId, Standing};
+
+const EMPTY: usize = usize::MAX;
+
+/// A disk with so many bytes left. Like a real one it takes what fits; to
+/// replace a file it needs room for both, of which there is none until there is
+/// plenty.
+struct Disk {
+    folder: Folder,
+    left: Arc<AtomicUsize>,
+}
+
+impl Medium for Disk {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let left = self.left.load(Ordering::SeqCst);
+        let fitting = bytes.get(..left).unwrap_or(bytes);
+        self.folder.append(fitting)?;
+        if left <= bytes.len() {
+            // With all of them written, it is the sync that fails.
+            return Err(io::Error::from(io::ErrorKind::StorageFull));
+        }
+        Ok(())
+    }
+
+    fn replace(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.left.load(Ordering::SeqCst) != EMPTY {
+            return Err(io::Error::from(io::ErrorKind::StorageFull));
+        }
+        self.folder.replace(bytes)
+    }
+}
+
+fn call() -> CallId {
+    CallId::new("c1")
+}
+
+fn pause(state: &str) -> Pause {
+    Pause {
+        wait: Duration::from_secs(60),
+        state: state.to_owned(),
+        ..Pause::default()
+    }
+}
+
+/// A journal in the middle of a first step, on a disk that can fill up.
+async fn in_first_step(path: &Path) -> (FileJournal, Arc<AtomicUsize>) {
+    let (journal, _) = FileJournal::open(path, "shop").unwrap();
+    drop(journal);
+    let left = Arc::new(AtomicUsize::new(EMPTY));
+    let mut folder = Folder::open(path).unwrap();
+    folder.read().unwrap();
+    let disk = Disk {
+        folder,
+        left: Arc::clone(&left),
+    };
+    let journal = FileJournal::from(Writer::new(
+        Box::new(disk),
+        "shop",
+        Arc::new(SystemTime::now),
+    ));
+    let accepted = Accepted {
+        call: call(),
+        command: json!({"cmd": "MEASURE", "param": {}}),
+    };
+    journal.accepted(&accepted).await.unwrap();
+    let began = Began {
+        call: call(),
+        driver: DriverId {
+            name: "fake".to_owned(),
+            version: "1.0.0".to_owned(),
+            digest: None,
+        },
+        request: json!({}),
+    };
+    journal.began(&began).await.unwrap();
+    (journal, left)
+}
+
+/// State of the pause that a restart finds, if it finds one.
+fn state_found(path: &Path) -> Option<String> {
+    let (_, recovered) = FileJournal::open(path, "shop").unwrap();
+    match recovered {
+        Recovered::Call(call) => match call.standing {
+            Standing::FirstStep => None,
+            Standing::Paused(pause) => Some(pause.state),
+            Standing::Accepted => panic!("the step had begun"),
+        },
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn what_did_not_fit_is_not_there_and_says_so() {
+    for fitting in [0, 1, 40, 100] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("j");
+        let (journal, left) = in_first_step(&path).await;
+        left.store(fitting, Ordering::SeqCst);
+        let error = journal.paused(&call(), &pause("\"s\"")).await.unwrap_err();
+        assert!(error.to_string().contains("free space"), "{error}");
+        drop(journal);
+        assert_eq!(state_found(&path), None, "{fitting} bytes fitted");
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_was_full_for_a_while_heals() {
+    for fitting in [0, 1, 40, 100] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("j");
+        let (journal, left) = in_first_step(&path).await;
+        left.store(fitting, Ordering::SeqCst);
+        for _ in 0..3 {
+            assert!(journal.paused(&call(), &pause("\"s\"")).await.is_err());
+        }
+        left.store(EMPTY, Ordering::SeqCst);
+        journal.paused(&call(), &pause("\"t\"")).await.unwrap();
+        drop(journal);
+        assert_eq!(
+            state_found(&path).as_deref(),
+            Some("\"t\""),
+            "{fitting} bytes fitted"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_result_that_could_not_be_compacted_away_is_not_sent_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("j");
+    let (journal, left) = in_first_step(&path).await;
+    left.store(1000, Ordering::SeqCst);
+    let result = journal.delivered(&call()).await;
+    drop(journal);
+    let (_, recovered) = FileJournal::open(&path, "shop").unwrap();
+    assert!(result.is_ok());
+    assert_eq!(recovered, Recovered::Nothing);
+}
+
+#[tokio::test]
+async fn a_record_larger_than_any_result_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("j");
+    let (journal, _left) = in_first_step(&path).await;
+    journal.writer.lock().unwrap().limit = 1000;
+    let large = pause(&"x".repeat(1000));
+    let error = journal.paused(&call(), &large).await.unwrap_err();
+    assert!(error.to_string().contains("is larger than"), "{error}");
+    journal.paused(&call(), &pause("\"s\"")).await.unwrap();
+    drop(journal);
+    assert_eq!(state_found(&path).as_deref(), Some("\"s\""));
+}
