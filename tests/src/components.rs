@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use servo_artifact::user_cache_folder;
 use servo_devkit::build::{BuildOptions, build};
 
 /// The root of the source tree.
@@ -42,9 +43,24 @@ pub fn component(name: &str) -> PathBuf {
     }
 }
 
-/// Where suites keep compiled code, apart from the person's own cache but kept
-/// from run to run: compiling a component is the slowest part of a test.
+/// What `servo` gets as `XDG_CACHE_HOME` in the suites: compiling a component
+/// is the slowest part of a test, so its code is kept from run to run, but
+/// apart from the person's own.
+#[must_use]
+pub fn cache_home() -> PathBuf {
+    tree().join("target/test-cache")
+}
+
+/// Where suites keep compiled code: the place `servo` uses with [`cache_home`].
 #[must_use]
 pub fn code_folder() -> PathBuf {
-    tree().join("target/test-code")
+    cache_home().join("servo/code")
+}
+
+/// What `servo` gets as `XDG_CACHE_HOME` where it builds drivers: the person's
+/// own cache, which [`component`] uses too. One of the two compilers builds the
+/// standard library there first, which takes minutes.
+#[must_use]
+pub fn build_cache_home() -> Option<PathBuf> {
+    user_cache_folder()?.parent().map(Path::to_owned)
 }

@@ -5,13 +5,15 @@
 //! so. Where a real server can be had from the distribution, the suites use it,
 //! on loopback and a port of its own, and it is gone with the test.
 //!
-//! Everything here blocks; call it from a plain test, or from
-//! `tokio::task::spawn_blocking`.
+//! What is not `async` blocks; call it from a plain test, or from a test with a
+//! runtime of more than one thread.
 
 #![forbid(unsafe_code)]
 
 pub mod ab;
 pub mod components;
 pub mod nginx;
+pub mod process;
 pub mod program;
+pub mod service;
 pub mod workspace;

@@ -240,7 +240,9 @@ error_log {folder}/error.log;
 events {{ worker_connections 1024; }}
 http {{
   log_format line '$request_method $request_uri $server_protocol $status';
+  log_format connection '$request_uri $status $connection $connection_requests';
   access_log {folder}/access.log line;
+  access_log {folder}/connections.log connection;
   default_type text/plain;
   keepalive_requests 1000000;
   server_tokens off;
@@ -339,6 +341,19 @@ impl Drop for Running {
     }
 }
 
+/// A request that nginx has served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Served {
+    /// Its path, with the query.
+    pub path: String,
+    /// The status of the answer; 499 when the client went before it.
+    pub status: u16,
+    /// Which connection of this nginx it came on.
+    pub connection: u64,
+    /// Which request of that connection it was; the first is 1.
+    pub number: u64,
+}
+
 /// A running nginx. It is killed when dropped.
 #[derive(Debug)]
 pub struct Nginx {
@@ -377,5 +392,24 @@ impl Nginx {
     pub fn access_log(&self) -> std::io::Result<Vec<String>> {
         let text = std::fs::read_to_string(self.folder.path().join("access.log"))?;
         Ok(text.lines().map(str::to_owned).collect())
+    }
+
+    /// The same requests with the connections they came on.
+    ///
+    /// # Errors
+    /// When the log cannot be read, or holds something else.
+    pub fn served(&self) -> std::io::Result<Vec<Served>> {
+        let text = std::fs::read_to_string(self.folder.path().join("connections.log"))?;
+        let served = text.lines().map(|line| {
+            let mut words = line.split(' ');
+            Some(Served {
+                path: words.next()?.to_owned(),
+                status: words.next()?.parse().ok()?,
+                connection: words.next()?.parse().ok()?,
+                number: words.next()?.parse().ok()?,
+            })
+        });
+        let served: Option<Vec<Served>> = served.collect();
+        served.ok_or_else(|| std::io::Error::other(text.clone()))
     }
 }

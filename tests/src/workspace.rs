@@ -124,7 +124,7 @@ impl Workspace {
 
     /// `servo` with `arguments`, to run in this folder, with nothing of the
     /// caller's environment but `PATH`: a token or an option from there would
-    /// decide the test.
+    /// decide the test. The code it compiles is kept for the other suites.
     ///
     /// # Errors
     /// When it is not built.
@@ -134,7 +134,9 @@ impl Workspace {
         S: AsRef<std::ffi::OsStr>,
     {
         let mut command = self.command(&servo_binary()?);
-        command.args(arguments);
+        command
+            .args(arguments)
+            .env("XDG_CACHE_HOME", crate::components::cache_home());
         Ok(command)
     }
 

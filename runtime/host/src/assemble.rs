@@ -14,7 +14,7 @@ use servo_artifact::{
     user_cache_folder,
 };
 use servo_egress::{EgressError, Gate, Owner, SystemResolver};
-use servo_policy::{Grants, resolve_ask};
+use servo_policy::{AddressClass, Grants, HostPattern, Rule, address_class, resolve_ask};
 use servo_sandbox::{
     Binding, Driver, FileState, Sandbox, SandboxError, SandboxOptions, StateStore,
 };
@@ -29,7 +29,7 @@ pub enum AssembleError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The artifact is refused.
-    #[error("{}: {source}", path.display())]
+    #[error("{}", located(path, source))]
     Artifact {
         /// The file.
         path: PathBuf,
@@ -58,6 +58,16 @@ pub enum AssembleError {
         /// What it is.
         kind: DriverKind,
     },
+}
+
+/// Some errors name the file themselves.
+fn located(path: &Path, error: &ArtifactError) -> String {
+    let (path, text) = (path.display().to_string(), error.to_string());
+    if text.contains(&path) {
+        text
+    } else {
+        format!("{path}: {text}")
+    }
 }
 
 /// What all drivers of a process share: one engine and one way out.
@@ -194,6 +204,16 @@ impl DriverHost {
     }
 }
 
+/// Whether a rule grants nothing without `private: true`, as far as its text
+/// tells: what a name leads to is only known when it is asked for.
+fn needs_private(rule: &Rule) -> bool {
+    match &rule.host {
+        HostPattern::Ip(ip) => address_class(*ip) != AddressClass::Public,
+        HostPattern::Exact(name) => name.as_ref() == "localhost",
+        HostPattern::OneLevelWildcard(_) => false,
+    }
+}
+
 /// The lines that would grant what a manifest asks for and the grants lack.
 fn missing(manifest: &Manifest, config: &Value, grants: &Grants) -> Vec<String> {
     let mut lines = Vec::new();
@@ -201,8 +221,13 @@ fn missing(manifest: &Manifest, config: &Value, grants: &Grants) -> Vec<String> 
         let rule = ask.rule.to_string();
         match resolve_ask(&rule, ask.optional, config, "asks.http") {
             Ok(Some(rule)) if !grants.http.cover(&rule) => {
+                let private = if needs_private(&rule) {
+                    ", private: true"
+                } else {
+                    ""
+                };
                 lines.push(format!(
-                    "`- {{ rule: \"{rule}\" }}` to `grants.http` ({})",
+                    "`- {{ rule: \"{rule}\"{private} }}` to `grants.http` ({})",
                     ask.why
                 ));
             }

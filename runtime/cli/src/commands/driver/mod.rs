@@ -9,6 +9,7 @@ use servo_agent::{ConfigFile, DriverRole};
 use servo_artifact::{Artifact, DriverKind};
 use servo_devkit::build::{self, BuildOptions};
 use servo_devkit::scaffold;
+use servo_host::AssembleError;
 
 use crate::args::{BuildArgs, DriverCommand, InspectArgs, Kind, NewArgs};
 use crate::exit::{Failed, Outcome};
@@ -91,8 +92,12 @@ pub(super) fn role(kind: DriverKind) -> DriverRole {
 
 fn inspect(args: &InspectArgs) -> Outcome {
     let path = &args.artifact;
-    let artifact = Artifact::read(path)
-        .map_err(|error| Failed::usage(format_args!("{}: {error}", path.display())))?;
+    let artifact = Artifact::read(path).map_err(|source| {
+        Failed::usage(AssembleError::Artifact {
+            path: path.clone(),
+            source,
+        })
+    })?;
     let config = match &args.config {
         None => None,
         Some(file) => {
