@@ -187,6 +187,13 @@ limits! {
     /// Steps of a call. Enough for one every ten seconds over a day, and the
     /// end of a driver that spins through pauses of no length.
     steps: u32, u32 = 10_000, 1 => 1_000_000;
+    /// Bytes by which a call may lengthen files in the folders it may write.
+    /// Reports and generated configuration are far smaller. `/scratch` has a
+    /// size of its own.
+    disk_bytes: u64, ByteSize = 64 * MIB, KIB => 64 * 1024 * MIB;
+    /// Files and folders a call may create in the folders it may write, and a
+    /// step in `/scratch`. Each weighs 4 KiB on its place's bytes, too.
+    disk_entries: u32, u32 = 10_000, 1 => 1_000_000;
     /// Requests of a call. A poll every second for the default wall time, five
     /// times over.
     requests: u64, u64 = 10_000, 1 => 1_000_000_000;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use servo_artifact::CancelSupport;
 use servo_egress::CallMeter;
-use servo_policy::{Access, Span};
+use servo_policy::{Access, Budget, ByteSize, Span};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::ResourceTable;
@@ -25,6 +25,7 @@ use crate::bindings::adjust::{AdjustRequest, AdjustStep};
 use crate::bindings::measure::{MeasureRequest, MeasureStep};
 use crate::bindings::model::{Application, Failure, Metric};
 use crate::check::{Bounds, Violation};
+use crate::disk::{Account, Disk, Quota, SCRATCH, Scratch};
 use crate::driver::{Bound, BoundDriver};
 use crate::entry::{self, Answered, Entered, Entry};
 use crate::host::{CallObserver, CallShared, CallState, LogMeter};
@@ -71,6 +72,7 @@ impl Call {
                 observer,
                 cancel,
                 log: LogMeter::new(budget.log_lines, budget.log_bytes),
+                folders: folder_quota(budget),
             }),
             meter: CallMeter::new(budget),
             deadline: Instant::now() + budget.wall,
@@ -120,12 +122,48 @@ impl Call {
         }
     }
 
+    /// The end at a limit, with what it was set to.
+    fn over<T>(&self, limit: Limit) -> End<T> {
+        let budget = &self.driver.0.grants.budget;
+        let allowed = match limit {
+            Limit::Memory => budget.memory.to_string(),
+            Limit::Tables => format!("{} elements", budget.table_elements),
+            Limit::Stack => "512 KiB".to_owned(),
+            Limit::Cpu => Span(budget.cpu).to_string(),
+            Limit::Wall => self.wall_text(budget),
+            Limit::Handles => budget.handles.to_string(),
+            Limit::HostcallBytes => format!("{} bytes", budget.hostcall_bytes),
+            Limit::ResultBytes => format!("{} bytes", budget.result_bytes),
+            Limit::StateBytes => format!("{} bytes", budget.state_bytes),
+        };
+        End::Limit { limit, allowed }
+    }
+
+    /// Which of the two times has passed: that of a step or that of the call.
+    fn wall_text(&self, budget: &Budget) -> String {
+        if Instant::now() >= self.deadline {
+            format!("{} for the whole call", Span(budget.wall))
+        } else {
+            Span(budget.step_wall).to_string()
+        }
+    }
+
     /// Runs one exported function in a fresh store and judges how it ended.
     async fn step<E: Entry>(&self, entry: E) -> Step<E::Answer> {
         let bound = &self.driver.0;
         let shared = &bound.driver.sandbox;
-        let Ok(_slot) = shared.slots.acquire().await else {
-            return refused("the sandbox is shutting down".to_owned());
+        // Its place in the queue is part of the call's time, and to be given up
+        // when the call is.
+        let _slot = tokio::select! {
+            biased;
+            slot = shared.slots.acquire() => match slot {
+                Ok(slot) => slot,
+                Err(_) => return refused("the sandbox is shutting down".to_owned()),
+            },
+            () = self.shared.cancel.cancelled() => return unstarted(End::Cancelled),
+            () = tokio::time::sleep_until(self.deadline) => {
+                return unstarted(self.over(Limit::Wall));
+            }
         };
         let denial = Arc::new(LastDenial::default());
         let capture = Capture::new(bound.grants.budget.output_bytes);
@@ -152,7 +190,10 @@ impl Call {
         // The store goes before anything is reported: with it go requests in
         // flight, timers and files, whatever the guest left behind.
         drop(store);
-        drop(scratch);
+        if let Some(scratch) = scratch {
+            // Nothing is lost if the thread panics: it says what it left.
+            let _ = tokio::task::spawn_blocking(move || drop(scratch)).await;
+        }
 
         let report = StepReport {
             cpu: cpu.used(),
@@ -203,7 +244,7 @@ impl Call {
         capture: &Capture,
         cpu: &Arc<CpuMeter>,
         denial: &Arc<LastDenial>,
-        scratch: Option<&tempfile::TempDir>,
+        scratch: Option<&Scratch>,
     ) -> Result<Store<CallState>, String> {
         let budget = &bound.grants.budget;
         let handles = budget.handles as usize;
@@ -220,6 +261,10 @@ impl Call {
                 meter: self.meter.clone(),
                 denial: Arc::clone(denial),
             },
+            disk: Disk::new(
+                Account::new(bound.scratch_quota(), Arc::clone(denial)),
+                Account::new(Arc::clone(&self.shared.folders), Arc::clone(denial)),
+            ),
             limiter: MemoryLimiter::new(budget.memory.bytes(), budget.table_elements),
             cpu: Arc::clone(cpu),
             config: Arc::clone(&bound.config),
@@ -255,11 +300,7 @@ async fn enter_guest<E: Entry>(
     entry.enter(store, &entered).await
 }
 
-fn wasi(
-    bound: &Bound,
-    capture: &Capture,
-    scratch: Option<&tempfile::TempDir>,
-) -> Result<WasiCtx, String> {
+fn wasi(bound: &Bound, capture: &Capture, scratch: Option<&Scratch>) -> Result<WasiCtx, String> {
     let mut wasi = WasiCtx::builder();
     wasi.stdout(capture.clone())
         .stderr(capture.clone())
@@ -273,20 +314,40 @@ fn wasi(
             .map_err(|error| format!("folder {}: {error}", folder.path.display()))?;
     }
     if let Some(scratch) = scratch {
-        wasi.preopened_dir(scratch.path(), "/scratch", FsPerms::ReadWrite)
+        wasi.preopened_dir(scratch.path(), SCRATCH, FsPerms::ReadWrite)
             .map_err(|error| format!("scratch folder: {error}"))?;
     }
     Ok(wasi.build())
 }
 
 impl Bound {
-    fn scratch(&self) -> Result<Option<tempfile::TempDir>, String> {
+    fn scratch(&self) -> Result<Option<Scratch>, String> {
         self.grants
             .scratch
-            .map(|_| tempfile::Builder::new().prefix("servo-scratch-").tempdir())
+            .map(|_| Scratch::new())
             .transpose()
             .map_err(|error| format!("scratch folder: {error}"))
     }
+
+    fn scratch_quota(&self) -> Arc<Quota> {
+        let size = self.grants.scratch.unwrap_or(ByteSize(0));
+        let entries = self.grants.budget.disk_entries;
+        let remedy = format!(
+            "{SCRATCH} takes no more ({size} and {entries} files and folders); the operator may \
+             raise `grants.scratch` and `grants.limits.disk_entries`"
+        );
+        Quota::new(size.bytes(), entries, remedy)
+    }
+}
+
+fn folder_quota(budget: &Budget) -> Arc<Quota> {
+    let (size, entries) = (ByteSize(budget.disk_bytes), budget.disk_entries);
+    let remedy = format!(
+        "the folders granted for writing take no more of this call ({size} and {entries} files \
+         and folders); the operator may raise `grants.limits.disk_bytes` and \
+         `grants.limits.disk_entries`"
+    );
+    Quota::new(size.bytes(), entries, remedy)
 }
 
 /// An error that carries the limit which ended the guest through the engine.
@@ -302,8 +363,13 @@ enum Ran<T> {
 }
 
 fn refused<T>(problem: String) -> Step<T> {
+    unstarted(End::Trap(problem))
+}
+
+/// A step whose guest never ran.
+fn unstarted<T>(end: End<T>) -> Step<T> {
     Step {
-        end: End::Trap(problem),
+        end,
         report: StepReport::default(),
     }
 }
@@ -319,7 +385,7 @@ struct Judge<'a> {
 impl Judge<'_> {
     fn end<E: Entry>(self, ran: Ran<Answered<E::Answer>>, bounds: &Bounds) -> End<E::Answer> {
         match ran {
-            Ran::Stopped(limit) => self.limit(limit),
+            Ran::Stopped(limit) => self.call.over(limit),
             Ran::Cancelled => End::Cancelled,
             Ran::Answered(Err(_)) => {
                 tracing::error!("a host function panicked; the step is over");
@@ -332,7 +398,7 @@ impl Judge<'_> {
             }
             Ran::Answered(Ok(Ok(Ok(answer)))) => match E::check(bounds, &answer) {
                 Ok(()) => End::Ok(answer),
-                Err(Violation::Limit(limit)) => self.limit(limit),
+                Err(Violation::Limit(limit)) => self.call.over(limit),
                 Err(Violation::Contract(text)) => {
                     End::Trap(format!("its answer breaks the contract: {text}"))
                 }
@@ -353,7 +419,7 @@ impl Judge<'_> {
     /// Names the limit or the fault behind an error of the engine.
     fn broken<T>(self, error: &wasmtime::Error) -> End<T> {
         if let Some(limit) = limit_of(error).or(self.refused) {
-            return self.limit(limit);
+            return self.call.over(limit);
         }
         let text = self.trap_text(error);
         match self.denial {
@@ -377,22 +443,6 @@ impl Judge<'_> {
         let from = printed.floor_char_boundary(printed.len().saturating_sub(TRAP_EXCERPT));
         let excerpt = printed.get(from..).unwrap_or_default();
         format!("{cause}; it printed: {excerpt}")
-    }
-
-    fn limit<T>(&self, limit: Limit) -> End<T> {
-        let budget = &self.call.driver.0.grants.budget;
-        let allowed = match limit {
-            Limit::Memory => budget.memory.to_string(),
-            Limit::Tables => format!("{} elements", budget.table_elements),
-            Limit::Stack => "512 KiB".to_owned(),
-            Limit::Cpu => Span(budget.cpu).to_string(),
-            Limit::Wall => Span(budget.step_wall).to_string(),
-            Limit::Handles => budget.handles.to_string(),
-            Limit::HostcallBytes => format!("{} bytes", budget.hostcall_bytes),
-            Limit::ResultBytes => format!("{} bytes", budget.result_bytes),
-            Limit::StateBytes => format!("{} bytes", budget.state_bytes),
-        };
-        End::Limit { limit, allowed }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use servo_artifact::{Artifact, CodeCache, Digest, DriverKind, Manifest};
 use servo_egress::{Gate, Lane, LedgerSnapshot, Owner};
-use servo_policy::Grants;
+use servo_policy::{FolderGrant, Grants, check_overlap};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use wasmtime::Engine;
@@ -206,6 +206,8 @@ impl Driver {
                 ))
             })?;
         }
+        let canonical = canonical(&binding.grants.folders).map_err(&refuse)?;
+        check_overlap(&canonical).map_err(|error| refuse(error.to_string()))?;
         let lane = gate.lane(binding.owner, binding.grants.http.clone())?;
         Ok(BoundDriver(Arc::new(Bound {
             driver: Arc::clone(&self.0),
@@ -228,6 +230,20 @@ fn check_folder(path: &Path) -> Result<(), String> {
         return Err("is not a folder".to_owned());
     }
     Ok(())
+}
+
+/// The folders with every link in their paths followed. Two that are apart as
+/// written may be one.
+fn canonical(folders: &[FolderGrant]) -> Result<Vec<FolderGrant>, String> {
+    let follow = |folder: &FolderGrant| {
+        let path = std::fs::canonicalize(&folder.path)
+            .map_err(|error| format!("folder {}: {error}", folder.path.display()))?;
+        Ok(FolderGrant {
+            path,
+            ..folder.clone()
+        })
+    };
+    folders.iter().map(follow).collect()
 }
 
 /// A driver with one operator's configuration and grants. Cheap to clone.

@@ -29,8 +29,8 @@ pub(crate) const TICK: std::time::Duration = std::time::Duration::from_millis(5)
 pub(crate) const MAX_MEMORY_BYTES: usize = 512 << 20;
 
 /// Memories one driver may have. Rust, C and Python components have one; the
-/// second is room for an adapter. A component with more is refused, since one
-/// driver could otherwise take every slot of the pool.
+/// second is room for an adapter. A component with more is refused, since the
+/// pool has as many for every call.
 pub(crate) const MAX_MEMORIES: u32 = 2;
 
 /// Tables one driver may have: the core module's, the shims', a few spare.
@@ -97,17 +97,21 @@ fn configure(slots: u32) -> Result<Config, SandboxError> {
 }
 
 fn pool(slots: u32) -> PoolingAllocationConfig {
+    // Every call may take all that one driver may have: were the pool smaller
+    // than the sum, a greedy driver would leave the others without. What is not
+    // used is address space only.
+    let all = |each: u32| slots.saturating_mul(each);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(slots)
         .max_component_instance_size(1 << 20)
         .max_core_instances_per_component(MAX_CORE_INSTANCES)
         .max_memories_per_component(MAX_MEMORIES)
         .max_tables_per_component(MAX_TABLES)
-        .total_core_instances(slots.saturating_mul(4))
+        .total_core_instances(all(MAX_CORE_INSTANCES))
         .max_core_instance_size(256 << 10)
-        .total_memories(slots)
+        .total_memories(all(MAX_MEMORIES))
         .max_memory_size(MAX_MEMORY_BYTES)
-        .total_tables(slots.saturating_mul(2))
+        .total_tables(all(MAX_TABLES))
         .table_elements(MAX_TABLE_ELEMENTS)
         .max_tables_per_module(4)
         .max_memories_per_module(1)

@@ -16,6 +16,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::bindings::{actions, config, log, model, progress, state};
+use crate::disk::{Disk, Quota};
 use crate::http::Hooks;
 use crate::limiter::MemoryLimiter;
 use crate::meter::CpuMeter;
@@ -113,6 +114,8 @@ pub(crate) struct CallShared {
     pub(crate) observer: Arc<dyn CallObserver>,
     pub(crate) cancel: CancellationToken,
     pub(crate) log: LogMeter,
+    /// What the call may still put into the granted folders.
+    pub(crate) folders: Arc<Quota>,
 }
 
 /// The data of one store.
@@ -121,6 +124,7 @@ pub(crate) struct CallState {
     pub(crate) table: ResourceTable,
     pub(crate) http: WasiHttpCtx,
     pub(crate) hooks: Hooks,
+    pub(crate) disk: Disk,
     pub(crate) limiter: MemoryLimiter,
     pub(crate) cpu: Arc<CpuMeter>,
     pub(crate) config: Arc<str>,
@@ -171,6 +175,14 @@ impl CallState {
     }
 }
 
+/// A guest's seconds as a length of time. The step's own time limit ends any
+/// wait that is too long; this only keeps the arithmetic in range.
+fn in_range(seconds: f64) -> Duration {
+    const LONGEST: f64 = 7.0 * 24.0 * 3600.0;
+    // What is not a number stays so when clamped, and is no wait at all.
+    Duration::try_from_secs_f64(seconds.clamp(0.0, LONGEST)).unwrap_or_default()
+}
+
 impl model::Host for CallState {}
 
 impl config::Host for CallState {
@@ -199,13 +211,8 @@ impl progress::Host for CallState {
     }
 
     async fn wait(&mut self, duration: f64) -> wasmtime::Result<progress::Verdict> {
-        // The step's own time limit ends any wait that is too long; this only
-        // keeps the arithmetic in range.
-        let duration = Duration::try_from_secs_f64(duration)
-            .unwrap_or_default()
-            .min(Duration::from_secs(7 * 24 * 3600));
         tokio::select! {
-            () = tokio::time::sleep(duration) => {}
+            () = tokio::time::sleep(in_range(duration)) => {}
             () = self.shared.cancel.cancelled() => {}
         }
         Ok(self.verdict())
@@ -311,6 +318,22 @@ mod tests {
         assert!(!meter.admits(1), "out of bytes");
         assert!(!meter.admits(0), "out of lines");
         assert_eq!(meter.dropped(), 2);
+    }
+
+    #[test]
+    fn a5_a_wait_is_never_shorter_for_being_too_long() {
+        let week = Duration::from_secs(7 * 24 * 3600);
+        for (seconds, duration) in [
+            (0.0, Duration::ZERO),
+            (-1.0, Duration::ZERO),
+            (f64::NAN, Duration::ZERO),
+            (f64::NEG_INFINITY, Duration::ZERO),
+            (1.5, Duration::from_millis(1500)),
+            (1e300, week),
+            (f64::INFINITY, week),
+        ] {
+            assert_eq!(in_range(seconds), duration, "{seconds}");
+        }
     }
 
     #[test]

@@ -23,13 +23,13 @@ const BODY_CHUNK: usize = 64 << 10;
 type Io = Box<dyn Future<Output = Result<(), Error>> + Send>;
 type Sent = Result<(http::Response<WasiBody>, Io), Error>;
 
-/// What was refused last in a call, and not followed by a request that was
+/// What was refused last in a step, and not followed by a request that was
 /// sent. It explains a failure of the guest that comes after it.
 #[derive(Debug, Default)]
 pub(crate) struct LastDenial(Mutex<Option<String>>);
 
 impl LastDenial {
-    fn set(&self, denial: Option<String>) {
+    pub(crate) fn set(&self, denial: Option<String>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = denial;
     }
 

@@ -16,6 +16,7 @@ mod bindings;
 mod call;
 mod check;
 mod compile;
+mod disk;
 mod driver;
 mod engine;
 mod entry;

@@ -56,10 +56,8 @@ impl ResourceLimiter for MemoryLimiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        if maximum.is_some_and(|maximum| desired > maximum) {
-            return Ok(false);
-        }
         match grown(self.memory_used, current, desired, self.memory_limit) {
+            Some(_) if maximum.is_some_and(|maximum| desired > maximum) => Ok(false),
             Some(sum) => {
                 self.memory_used = sum;
                 Ok(true)
@@ -77,10 +75,8 @@ impl ResourceLimiter for MemoryLimiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        if maximum.is_some_and(|maximum| desired > maximum) {
-            return Ok(false);
-        }
         match grown(self.table_used, current, desired, self.table_limit) {
+            Some(_) if maximum.is_some_and(|maximum| desired > maximum) => Ok(false),
             Some(sum) => {
                 self.table_used = sum;
                 Ok(true)
@@ -118,6 +114,17 @@ mod tests {
         assert_eq!(limiter.refused(), Some(Limit::Memory));
         assert!(limiter.memory_growing(0, 40, None).unwrap());
         assert_eq!(limiter.memory_used(), 100);
+    }
+
+    #[test]
+    fn the_engine_s_own_maximum_does_not_hide_the_limit() {
+        let mut limiter = MemoryLimiter::new(100, 10);
+        assert!(!limiter.memory_growing(0, 90, Some(80)).unwrap());
+        assert_eq!((limiter.refused(), limiter.memory_used()), (None, 0));
+        assert!(!limiter.table_growing(0, 1000, Some(10)).unwrap());
+        assert_eq!(limiter.refused(), Some(Limit::Tables));
+        assert!(!limiter.memory_growing(0, 1000, Some(100)).unwrap());
+        assert_eq!(limiter.refused(), Some(Limit::Memory));
     }
 
     #[test]

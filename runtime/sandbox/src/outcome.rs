@@ -57,7 +57,7 @@ impl std::fmt::Display for Limit {
             Self::Tables => "table limit",
             Self::Stack => "stack limit",
             Self::Cpu => "computing time limit",
-            Self::Wall => "time limit of one step",
+            Self::Wall => "time limit",
             Self::Handles => "handle limit",
             Self::HostcallBytes => "limit on data handed to the host at once",
             Self::ResultBytes => "limit on the size of a result",

@@ -1,0 +1,382 @@
+//! What a guest may put on the host's disk.
+//!
+//! The engine's `wasi:filesystem` has no quota: a folder that may be written
+//! may be filled, and a file of a terabyte costs a guest one call. So every
+//! function of that interface goes through [`DiskView`], which charges a quota
+//! before it hands the call on. The traits are implemented in full rather than
+//! single functions replaced: a function that a later engine adds does not
+//! compile until somebody has said what it may cost.
+
+mod quota;
+mod scratch;
+mod stream;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use wasmtime::component::{HasData, Resource};
+use wasmtime_wasi::filesystem::{Descriptor, File, WasiFilesystemCtxView};
+use wasmtime_wasi::p2::bindings::filesystem::preopens;
+use wasmtime_wasi::p2::bindings::filesystem::types::{
+    self, ErrorCode, Filesize, Host, HostDescriptor, HostDirectoryEntryStream,
+};
+use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
+
+pub(crate) use self::quota::{Account, Quota};
+pub(crate) use self::scratch::Scratch;
+use self::stream::{Full, MeteredStream, Position};
+use crate::host::CallState;
+
+/// Name of the scratch folder, as the guest sees it.
+pub(crate) const SCRATCH: &str = "/scratch";
+
+/// The quotas of one store, and which of them each open descriptor is under.
+pub(crate) struct Disk {
+    scratch: Account,
+    folders: Account,
+    /// By the descriptor's number: the granted folder it was reached through.
+    places: HashMap<u32, Arc<str>>,
+}
+
+impl Disk {
+    pub(crate) fn new(scratch: Account, folders: Account) -> Self {
+        Self {
+            scratch,
+            folders,
+            places: HashMap::new(),
+        }
+    }
+
+    fn place(&self, fd: &Resource<Descriptor>) -> Result<&Arc<str>, ErrorCode> {
+        self.places.get(&fd.rep()).ok_or(ErrorCode::BadDescriptor)
+    }
+
+    fn account(&self, fd: &Resource<Descriptor>) -> Result<&Account, ErrorCode> {
+        Ok(match &**self.place(fd)? {
+            SCRATCH => &self.scratch,
+            _ => &self.folders,
+        })
+    }
+}
+
+/// `wasi:filesystem` of one store, under its quotas.
+pub(crate) struct DiskView<'a> {
+    inner: WasiFilesystemCtxView<'a>,
+    disk: &'a mut Disk,
+}
+
+/// Names [`DiskView`] to the linker.
+pub(crate) struct Metered;
+
+impl HasData for Metered {
+    type Data<'a> = DiskView<'a>;
+}
+
+pub(crate) fn view(state: &mut CallState) -> DiskView<'_> {
+    DiskView {
+        inner: WasiFilesystemCtxView {
+            ctx: state.wasi.filesystem(),
+            table: &mut state.table,
+        },
+        disk: &mut state.disk,
+    }
+}
+
+type Fd = Resource<Descriptor>;
+
+/// A second name for a descriptor that is about to be handed on.
+fn again(fd: &Fd) -> Fd {
+    Resource::new_borrow(fd.rep())
+}
+
+impl DiskView<'_> {
+    /// The file behind a descriptor, if it is one that may be written.
+    fn writable(&self, fd: &Fd) -> FsResult<&File> {
+        match self.inner.table.get(fd)? {
+            Descriptor::File(file) if file.perms.write_not_permitted() => {
+                Err(ErrorCode::NotPermitted.into())
+            }
+            Descriptor::File(file) => Ok(file),
+            Descriptor::Dir(_) => Err(ErrorCode::BadDescriptor.into()),
+        }
+    }
+
+    /// Charges what a file would grow by if it reached to `end`.
+    fn charge_growth(&self, fd: &Fd, end: u64) -> FsResult<()> {
+        let length = length(self.writable(fd)?)?;
+        Ok(self.disk.account(fd)?.grow(end.saturating_sub(length))?)
+    }
+
+    /// Charges a new name in a folder that may be written.
+    fn charge_entry(&self, fd: &Fd) -> FsResult<()> {
+        match self.inner.table.get(fd)? {
+            Descriptor::Dir(folder) if !folder.perms.write_not_permitted() => {
+                Ok(self.disk.account(fd)?.add()?)
+            }
+            Descriptor::Dir(_) => Err(ErrorCode::NotPermitted.into()),
+            Descriptor::File(_) => Err(ErrorCode::NotDirectory.into()),
+        }
+    }
+
+    fn metered(
+        &mut self,
+        fd: &Fd,
+        position: Position,
+        stream: Resource<DynOutputStream>,
+    ) -> FsResult<Resource<DynOutputStream>> {
+        let account = self.disk.account(fd)?.clone();
+        let inner = self.inner.table.delete(stream)?;
+        let metered: DynOutputStream = Box::new(MeteredStream::new(inner, account, position));
+        Ok(self.inner.table.push(metered)?)
+    }
+}
+
+/// An open file's length is in memory, so asking for it blocks nobody.
+fn length(file: &File) -> FsResult<u64> {
+    Ok(file.file.metadata()?.len())
+}
+
+impl preopens::Host for DiskView<'_> {
+    fn get_directories(&mut self) -> wasmtime::Result<Vec<(Fd, String)>> {
+        let folders = preopens::Host::get_directories(&mut self.inner)?;
+        for (fd, name) in &folders {
+            self.disk.places.insert(fd.rep(), Arc::from(name.as_str()));
+        }
+        Ok(folders)
+    }
+}
+
+impl Host for DiskView<'_> {
+    fn convert_error_code(&mut self, error: FsError) -> wasmtime::Result<ErrorCode> {
+        self.inner.convert_error_code(error)
+    }
+
+    fn filesystem_error_code(
+        &mut self,
+        error: Resource<wasmtime::Error>,
+    ) -> wasmtime::Result<Option<ErrorCode>> {
+        if self.inner.table.get(&error)?.is::<Full>() {
+            return Ok(Some(ErrorCode::Quota));
+        }
+        self.inner.filesystem_error_code(error)
+    }
+}
+
+impl HostDescriptor for DiskView<'_> {
+    async fn write(&mut self, fd: Fd, buffer: Vec<u8>, offset: Filesize) -> FsResult<Filesize> {
+        if !buffer.is_empty() {
+            self.charge_growth(&fd, offset.saturating_add(buffer.len() as u64))?;
+        }
+        self.inner.write(fd, buffer, offset).await
+    }
+
+    async fn set_size(&mut self, fd: Fd, size: Filesize) -> FsResult<()> {
+        self.charge_growth(&fd, size)?;
+        self.inner.set_size(fd, size).await
+    }
+
+    fn write_via_stream(
+        &mut self,
+        fd: Fd,
+        offset: Filesize,
+    ) -> FsResult<Resource<DynOutputStream>> {
+        let length = length(self.writable(&fd)?)?;
+        let stream = self.inner.write_via_stream(again(&fd), offset)?;
+        self.metered(&fd, Position::At { offset, length }, stream)
+    }
+
+    fn append_via_stream(&mut self, fd: Fd) -> FsResult<Resource<DynOutputStream>> {
+        self.writable(&fd)?;
+        let stream = self.inner.append_via_stream(again(&fd))?;
+        self.metered(&fd, Position::End, stream)
+    }
+
+    async fn open_at(
+        &mut self,
+        fd: Fd,
+        path_flags: types::PathFlags,
+        path: String,
+        open_flags: types::OpenFlags,
+        flags: types::DescriptorFlags,
+    ) -> FsResult<Fd> {
+        let place = Arc::clone(self.disk.place(&fd)?);
+        if open_flags.contains(types::OpenFlags::CREATE) {
+            let known = self
+                .inner
+                .stat_at(again(&fd), path_flags, path.clone())
+                .await;
+            if known.is_err() {
+                self.charge_entry(&fd)?;
+            }
+        }
+        let opened = self
+            .inner
+            .open_at(fd, path_flags, path, open_flags, flags)
+            .await?;
+        self.disk.places.insert(opened.rep(), place);
+        Ok(opened)
+    }
+
+    async fn create_directory_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
+        self.charge_entry(&fd)?;
+        self.inner.create_directory_at(fd, path).await
+    }
+
+    /// Refused: a second name for a file is a second way to let it grow.
+    async fn link_at(
+        &mut self,
+        _: Fd,
+        _: types::PathFlags,
+        _: String,
+        _: Fd,
+        _: String,
+    ) -> FsResult<()> {
+        Err(ErrorCode::NotPermitted.into())
+    }
+
+    /// Refused: a link can lead where the folder's next reader does not expect.
+    async fn symlink_at(&mut self, _: Fd, _: String, _: String) -> FsResult<()> {
+        Err(ErrorCode::NotPermitted.into())
+    }
+
+    /// Within one granted folder only, as between two disks.
+    async fn rename_at(
+        &mut self,
+        fd: Fd,
+        old_path: String,
+        new_fd: Fd,
+        new_path: String,
+    ) -> FsResult<()> {
+        if self.disk.place(&fd)? != self.disk.place(&new_fd)? {
+            return Err(ErrorCode::CrossDevice.into());
+        }
+        self.inner.rename_at(fd, old_path, new_fd, new_path).await
+    }
+
+    fn drop(&mut self, fd: Fd) -> wasmtime::Result<()> {
+        self.disk.places.remove(&fd.rep());
+        HostDescriptor::drop(&mut self.inner, fd)
+    }
+
+    // What follows makes nothing longer and nothing new.
+
+    async fn advise(
+        &mut self,
+        fd: Fd,
+        offset: Filesize,
+        length: Filesize,
+        advice: types::Advice,
+    ) -> FsResult<()> {
+        self.inner.advise(fd, offset, length, advice).await
+    }
+
+    async fn sync_data(&mut self, fd: Fd) -> FsResult<()> {
+        self.inner.sync_data(fd).await
+    }
+
+    async fn sync(&mut self, fd: Fd) -> FsResult<()> {
+        self.inner.sync(fd).await
+    }
+
+    async fn get_flags(&mut self, fd: Fd) -> FsResult<types::DescriptorFlags> {
+        self.inner.get_flags(fd).await
+    }
+
+    async fn get_type(&mut self, fd: Fd) -> FsResult<types::DescriptorType> {
+        self.inner.get_type(fd).await
+    }
+
+    async fn set_times(
+        &mut self,
+        fd: Fd,
+        accessed: types::NewTimestamp,
+        modified: types::NewTimestamp,
+    ) -> FsResult<()> {
+        self.inner.set_times(fd, accessed, modified).await
+    }
+
+    async fn set_times_at(
+        &mut self,
+        fd: Fd,
+        path_flags: types::PathFlags,
+        path: String,
+        accessed: types::NewTimestamp,
+        modified: types::NewTimestamp,
+    ) -> FsResult<()> {
+        self.inner
+            .set_times_at(fd, path_flags, path, accessed, modified)
+            .await
+    }
+
+    async fn read(
+        &mut self,
+        fd: Fd,
+        length: Filesize,
+        offset: Filesize,
+    ) -> FsResult<(Vec<u8>, bool)> {
+        self.inner.read(fd, length, offset).await
+    }
+
+    fn read_via_stream(&mut self, fd: Fd, offset: Filesize) -> FsResult<Resource<DynInputStream>> {
+        self.inner.read_via_stream(fd, offset)
+    }
+
+    async fn read_directory(&mut self, fd: Fd) -> FsResult<Resource<types::DirectoryEntryStream>> {
+        self.inner.read_directory(fd).await
+    }
+
+    async fn stat(&mut self, fd: Fd) -> FsResult<types::DescriptorStat> {
+        self.inner.stat(fd).await
+    }
+
+    async fn stat_at(
+        &mut self,
+        fd: Fd,
+        path_flags: types::PathFlags,
+        path: String,
+    ) -> FsResult<types::DescriptorStat> {
+        self.inner.stat_at(fd, path_flags, path).await
+    }
+
+    async fn readlink_at(&mut self, fd: Fd, path: String) -> FsResult<String> {
+        self.inner.readlink_at(fd, path).await
+    }
+
+    async fn remove_directory_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
+        self.inner.remove_directory_at(fd, path).await
+    }
+
+    async fn unlink_file_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
+        self.inner.unlink_file_at(fd, path).await
+    }
+
+    async fn is_same_object(&mut self, one: Fd, other: Fd) -> wasmtime::Result<bool> {
+        self.inner.is_same_object(one, other).await
+    }
+
+    async fn metadata_hash(&mut self, fd: Fd) -> FsResult<types::MetadataHashValue> {
+        self.inner.metadata_hash(fd).await
+    }
+
+    async fn metadata_hash_at(
+        &mut self,
+        fd: Fd,
+        path_flags: types::PathFlags,
+        path: String,
+    ) -> FsResult<types::MetadataHashValue> {
+        self.inner.metadata_hash_at(fd, path_flags, path).await
+    }
+}
+
+impl HostDirectoryEntryStream for DiskView<'_> {
+    async fn read_directory_entry(
+        &mut self,
+        stream: Resource<types::DirectoryEntryStream>,
+    ) -> FsResult<Option<types::DirectoryEntry>> {
+        self.inner.read_directory_entry(stream).await
+    }
+
+    fn drop(&mut self, stream: Resource<types::DirectoryEntryStream>) -> wasmtime::Result<()> {
+        HostDirectoryEntryStream::drop(&mut self.inner, stream)
+    }
+}
