@@ -1,18 +1,26 @@
 //! A driver that misbehaves on request. Its configuration names what to try;
 //! with none it does nothing at all, which is what benchmarks measure.
+//!
+//! One component with many behaviours is built once. What it answers is only a
+//! hint for the reader of a failed test: the suites look at the outside, at
+//! listeners, folders and counters, because a guest cannot tell what the host
+//! did for it.
 
 #![forbid(unsafe_code)]
 
-use serde::Deserialize;
+#[cfg(target_arch = "wasm32")]
+mod attack;
+mod behaviour;
+
+use std::time::Duration;
+
+pub use behaviour::{At, Behaviour, Config, FileAction, Fill, FolderPath, Handle};
 use servo_driver::{
-    Context, Failure, Measure, MeasureRequest, Measurement, OneStep, Step, export_measure,
-    model::Metric,
+    Context, Failure, Measure, MeasureRequest, Measurement, Step, export_measure, model::Metric,
 };
 
-/// What to try.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Config {}
+/// What a behaviour found out: names and texts for the notes of the result.
+pub type Findings = Vec<(String, String)>;
 
 /// The driver.
 #[derive(Debug)]
@@ -20,18 +28,49 @@ pub struct Hostile;
 
 impl Measure for Hostile {
     type Config = Config;
-    type State = OneStep;
+    type State = String;
 
-    fn describe(_: &Config, _: &Context) -> Result<Vec<Metric>, Failure> {
-        Ok(vec![])
+    fn describe(config: &Config, cx: &Context) -> Result<Vec<Metric>, Failure> {
+        if config.at == At::Measure {
+            return Ok(vec![]);
+        }
+        if let Behaviour::Metrics { count, alike } = config.behaviour {
+            let name = |index: u32| if alike { 0 } else { index };
+            return Ok((0..count)
+                .map(|index| Metric::new(format!("m{}", name(index))))
+                .collect());
+        }
+        behave(&config.behaviour, cx).map(|_| vec![])
     }
 
     fn start(
-        _: &Config,
+        config: &Config,
         _: &MeasureRequest,
-        _: &Context,
-    ) -> Result<Step<Measurement, OneStep>, Failure> {
-        Ok(Step::done(Measurement::default()))
+        cx: &Context,
+    ) -> Result<Step<Measurement, String>, Failure> {
+        if config.at == At::Describe {
+            return Ok(Step::done(Measurement::default()));
+        }
+        if let Behaviour::Pause { state_bytes } = config.behaviour {
+            return Ok(Step::wait(Duration::from_secs(1), "s".repeat(state_bytes)));
+        }
+        let findings = behave(&config.behaviour, cx)?;
+        Ok(Step::done(findings.into_iter().fold(
+            Measurement::default(),
+            |measurement, (name, text)| measurement.note(name, text),
+        )))
+    }
+}
+
+#[cfg(target_arch = "wasm32")]
+use attack::behave;
+
+/// Outside a sandbox there is nothing to attack.
+#[cfg(not(target_arch = "wasm32"))]
+fn behave(behaviour: &Behaviour, _: &Context) -> Result<Findings, Failure> {
+    match behaviour {
+        Behaviour::Nothing => Ok(vec![]),
+        _ => Err(Failure::failed("only a component can do this")),
     }
 }
 
