@@ -147,13 +147,7 @@ impl Builder {
     pub fn start(self) -> Result<Nginx, NginxError> {
         let program = require(NGINX)?;
         let folder = tempfile::Builder::new().prefix("servo-nginx-").tempdir()?;
-        // The name of the folder is random, so it serves as the mark.
-        let mark = folder
-            .path()
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let mark = mark(folder.path());
         let mut tried = 0;
         loop {
             tried += 1;
@@ -256,6 +250,12 @@ http {{
 "
         ))
     }
+}
+
+/// The name of the folder is random, so it serves as the mark.
+fn mark(folder: &Path) -> String {
+    let name = folder.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 fn plain_path(path: &str) -> bool {
@@ -382,16 +382,24 @@ impl Nginx {
         format!("http://{}{path}", self.address)
     }
 
-    /// The requests that it has served: `METHOD URI PROTOCOL STATUS` each. nginx
-    /// writes a line when the request has ended and before it closes the
-    /// connection, so one is sure to be there only for a client that has seen
-    /// the connection closed.
+    /// The requests that it has served: `METHOD URI PROTOCOL STATUS` each.
     ///
     /// # Errors
     /// When the log cannot be read.
     pub fn access_log(&self) -> std::io::Result<Vec<String>> {
-        let text = std::fs::read_to_string(self.folder.path().join("access.log"))?;
+        let text = self.log("access.log")?;
         Ok(text.lines().map(str::to_owned).collect())
+    }
+
+    /// nginx writes a line after the answer is sent, so a client can be faster
+    /// than the log. It does one thing after the other: once it answers another
+    /// request, which is not logged, the lines of all before are there.
+    fn log(&self, name: &str) -> std::io::Result<String> {
+        let folder = self.folder.path();
+        if !answers_with(self.address, &mark(folder))? {
+            return Err(std::io::Error::other("nginx does not answer"));
+        }
+        std::fs::read_to_string(folder.join(name))
     }
 
     /// The same requests with the connections they came on.
@@ -399,7 +407,7 @@ impl Nginx {
     /// # Errors
     /// When the log cannot be read, or holds something else.
     pub fn served(&self) -> std::io::Result<Vec<Served>> {
-        let text = std::fs::read_to_string(self.folder.path().join("connections.log"))?;
+        let text = self.log("connections.log")?;
         let served = text.lines().map(|line| {
             let mut words = line.split(' ');
             Some(Served {

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 /// `servo` is not where cargo would have put it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the binary `servo` is not built: there is no {}; run `cargo build -p servo-cli` for this \
+    "the binary `servo` is not built: there is no {}; run `cargo build --workspace` for this \
      profile first, or `cargo test` for the whole workspace", .0.display()
 )]
 pub struct NotBuilt(pub PathBuf);
@@ -187,7 +187,7 @@ mod tests {
         assert_eq!(missing, NotBuilt(binary.clone()));
         let text = missing.to_string();
         assert!(text.contains(binary.to_str().unwrap()), "{text}");
-        assert!(text.contains("cargo build -p servo-cli"), "{text}");
+        assert!(text.contains("cargo build --workspace"), "{text}");
 
         workspace.write("debug/servo", "").unwrap();
         assert_eq!(beside(&test), Ok(binary));
