@@ -100,6 +100,12 @@ fn substitute(rule: &str, config: &Value, key: &str) -> Result<String, PolicyErr
                  placeholder is the beginning of the URL",
             ));
         }
+        // Refused here and not by the rule's parser, whose errors show the text.
+        if at_front && authority(&value).contains('@') {
+            return Err(refuse(
+                "its value holds a user name or a password; write the URL without them",
+            ));
+        }
         out.push_str(&value);
         rest = tail;
         if value.ends_with('/')
@@ -110,6 +116,12 @@ fn substitute(rule: &str, config: &Value, key: &str) -> Result<String, PolicyErr
     }
     out.push_str(rest);
     Ok(out)
+}
+
+/// Host and port of a URL, with the credentials that may stand before them.
+fn authority(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split(['/', '?', '#']).next().unwrap_or(rest)
 }
 
 fn problem(rule: &str, key: &str, placeholder: &str, problem: &str) -> PolicyError {

@@ -353,6 +353,16 @@ fn placeholders() {
 }
 
 #[test]
+fn e3_credentials_in_a_url_are_refused_without_being_shown() {
+    let config = json!({ "endpoint": "http://me:hush@a.example/x", "path": "http://a.example/@x" });
+    let error = resolve("http: [{ rule: 'GET ${config.endpoint}/' }]", &config).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("a user name or a password"), "{text}");
+    assert!(!text.contains("hush"), "{text}");
+    assert!(resolve("http: [{ rule: 'GET ${config.path}/' }]", &config).is_ok());
+}
+
+#[test]
 fn optional_asks_drop_out() {
     let config = json!({ "endpoint": "http://a.example" });
     let ask = |rule, optional| resolve_ask(rule, optional, &config, "asks.http[0].rule");
