@@ -131,6 +131,22 @@ async fn the_journal_is_told_before_anything_is_done() {
     }
 }
 
+/// What the service does not want is not in hand any more.
+#[tokio::test(start_paused = true)]
+async fn an_abandoned_call_is_closed() {
+    let driver = measures(CancelSupport::None, vec![Act::Forever]);
+    let diary = Arc::new(Diary::default());
+    let unexpected = ok(json!({"status": "unexpected-event", "reason": "who are you"}));
+    let script = vec![measure(), (To::Progress, unexpected)];
+    let run = Run::new(script).measure(&driver).journal(&diary);
+    run.go().await;
+    let lines = diary.lines.lock().unwrap();
+    assert_eq!(
+        *lines,
+        [r#"accepted "MEASURE" ["throughput"]"#, "delivered "]
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_call_that_was_paused_goes_on_with_what_is_left() {
     let driver = measures(CancelSupport::None, vec![Act::done(measurement())]);
