@@ -114,47 +114,35 @@ fn study(args: &OptuneArgs) -> Result<StudyOptions, Failed> {
 struct Said(HashMap<String, (String, bool)>);
 
 impl Said {
+    /// A score first, and then the phase that it led to.
     fn show(&mut self, event: &ServiceEvent) {
         let summary = &event.summary;
         let (state, baseline) = self.0.entry(event.app.to_string()).or_default();
+        let say = |name: &str, end: String| println!("{name} of {}  {end}", event.app);
+        if let (false, Some(found)) = (*baseline, &summary.baseline) {
+            *baseline = true;
+            say("baseline", scored(found.score, &found.settings));
+        }
+        if let Notice::Trial(trial) = &event.notice
+            && trial.state != TrialState::Running
+        {
+            let end = match trial.score {
+                Some(score) => scored(score, &trial.settings),
+                None => {
+                    let message = trial.message.as_deref().unwrap_or("failed");
+                    format!("{message}  {}", settings(&trial.settings))
+                }
+            };
+            say(&format!("trial {}", trial.number), end);
+        }
         if *state != summary.state {
             state.clone_from(&summary.state);
             println!("{}: {state}", event.app);
-        }
-        if let (false, Some(found)) = (*baseline, &summary.baseline) {
-            *baseline = true;
-            println!(
-                "{}",
-                line("baseline", event, &scored(found.score, &found.settings))
-            );
-        }
-        match &event.notice {
-            Notice::Trial(trial) if trial.state != TrialState::Running => {
-                let name = format!("trial {}", trial.number);
-                let end = match (trial.score, &trial.message) {
-                    (Some(score), _) => scored(score, &trial.settings),
-                    (None, message) => {
-                        let message = message.as_deref().unwrap_or("failed");
-                        format!("{message}  {}", settings(&trial.settings))
-                    }
-                };
-                println!("{}", line(&name, event, &end));
+            if let ("done", Some(best)) = (state.as_str(), &summary.best) {
+                say("best", scored(best.score, &best.settings));
             }
-            Notice::Phase(_) if summary.state == "done" => {
-                if let Some(best) = &summary.best {
-                    println!(
-                        "{}",
-                        line("best", event, &scored(best.score, &best.settings))
-                    );
-                }
-            }
-            _ => {}
         }
     }
-}
-
-fn line(name: &str, event: &ServiceEvent, end: &str) -> String {
-    format!("{name} of {}  {end}", event.app)
 }
 
 fn scored(score: f64, at: &Settings) -> String {
