@@ -39,7 +39,7 @@ async fn a1_a_loop_in_adjust_is_stopped() {
         act: LOOP,
         ..Shape::default()
     };
-    let bound = bound(&shape, json!({ "limits": { "cpu": "300ms" } })).await;
+    let bound = bound(&shape, json!({ "limits": { "cpu": "1s" } })).await;
     let call = begin(&bound);
     let step = beside_a_canary(async move {
         let adjustment = adjust::AdjustRequest {
@@ -60,7 +60,7 @@ async fn a2_a_loop_before_any_export_is_stopped() {
         items: format!("(func $start {LOOP}) (start $start)"),
         ..Shape::default()
     };
-    let bound = bound(&shape, json!({ "limits": { "cpu": "300ms" } })).await;
+    let bound = bound(&shape, json!({ "limits": { "cpu": "1s" } })).await;
     let step = beside_a_canary(async move { describe(&bound).await }).await;
     assert_limit(&step, Limit::Cpu);
 }
@@ -71,7 +71,7 @@ async fn a3_a_loop_where_the_host_asks_for_memory_is_stopped() {
         realloc: LOOP,
         ..Shape::default()
     };
-    let bound = bound(&shape, json!({ "limits": { "cpu": "300ms" } })).await;
+    let bound = bound(&shape, json!({ "limits": { "cpu": "1s" } })).await;
     let step = beside_a_canary(async move { describe(&bound).await }).await;
     assert_limit(&step, Limit::Cpu);
 }
@@ -84,7 +84,7 @@ async fn a3_a_loop_after_the_answer_is_stopped() {
         ),
         ..Shape::default()
     };
-    let bound = bound(&shape, json!({ "limits": { "cpu": "300ms" } })).await;
+    let bound = bound(&shape, json!({ "limits": { "cpu": "1s" } })).await;
     let step = beside_a_canary(async move { describe(&bound).await }).await;
     assert_limit(&step, Limit::Cpu);
 }

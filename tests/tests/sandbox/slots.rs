@@ -50,7 +50,8 @@ async fn full(test: impl AsyncFnOnce(&servo_sandbox::Driver)) {
 #[tokio::test]
 async fn i7_a_call_that_waits_for_a_place_can_be_cancelled() {
     full(async |driver| {
-        let bound = bind(driver, json!({ "do": "nothing" }), json!({}));
+        let grants = json!({ "limits": { "wall": "20s" } });
+        let bound = bind(driver, json!({ "do": "nothing" }), grants);
         let token = CancellationToken::new();
         let call = bound.begin(Arc::new(Silent), token.clone());
         let request = request();
@@ -78,13 +79,13 @@ async fn i6_places_of_dropped_calls_are_free_at_once() {
         let request = request();
         let mut step = Box::pin(call.measure(&request, None));
         // Polled once, which is enough to have taken the place.
-        let polled = futures_poll_once(step.as_mut()).await;
+        let polled = poll_once(step.as_mut()).await;
         assert!(polled.is_none());
     }
     assert_ok(&measure(&bind(&driver, json!({ "do": "nothing" }), json!({}))).await);
 }
 
-async fn futures_poll_once<F: Future>(mut future: std::pin::Pin<&mut F>) -> Option<F::Output> {
+async fn poll_once<F: Future>(mut future: std::pin::Pin<&mut F>) -> Option<F::Output> {
     std::future::poll_fn(|context| {
         std::task::Poll::Ready(match future.as_mut().poll(context) {
             std::task::Poll::Ready(output) => Some(output),

@@ -11,14 +11,14 @@ use crate::support::{
 };
 
 /// Enough for the canary to be answered a few times on a busy machine.
-const CPU: Duration = Duration::from_millis(300);
+const CPU: Duration = Duration::from_secs(1);
 
 fn little_time() -> Value {
-    json!({ "limits": { "cpu": "300ms" } })
+    json!({ "limits": { "cpu": "1s" } })
 }
 
 fn little_patience() -> Value {
-    json!({ "limits": { "step_wall": "300ms" } })
+    json!({ "limits": { "step_wall": "1s" } })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -97,7 +97,10 @@ async fn a7_a8_only_those_that_spin_are_stopped() {
     let sleep = json!({ "do": "sleep", "nanos": 1_000_000 });
     let quiet = bind(&driver, sleep, json!({}));
     let spinning: Vec<_> = (0..8)
-        .map(|_| tokio::spawn(run(json!({ "do": "spin" }), little_time())))
+        .map(|_| {
+            let grants = json!({ "limits": { "cpu": "300ms" } });
+            tokio::spawn(run(json!({ "do": "spin" }), grants))
+        })
         .collect();
     let others: Vec<_> = (0..20)
         .map(|_| {

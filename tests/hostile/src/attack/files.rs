@@ -12,8 +12,9 @@ use wasip2::io::streams::{OutputStream, StreamError};
 use super::note;
 use crate::{FileAction, Fill, Findings, FolderPath};
 
-/// Rounds of filling before giving up; far above any quota of a test.
-const MOST: u32 = 100_000;
+/// Rounds of filling before giving up: above any quota of a test, and still
+/// few enough to be cleared away when a quota does not hold.
+const MOST: u32 = 3_000;
 
 /// Largest write a stream takes in one blocking call.
 const CHUNK: [u8; 4096] = [b'x'; 4096];
