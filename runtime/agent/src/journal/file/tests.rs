@@ -160,3 +160,24 @@ async fn a_record_larger_than_any_result_is_refused() {
     drop(journal);
     assert_eq!(state_found(&path).as_deref(), Some("\"s\""));
 }
+
+#[tokio::test]
+async fn another_version_of_the_format_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("j");
+    drop(FileJournal::open(&path, "shop").unwrap());
+    let newer = Record {
+        n: 0,
+        at: Moment(0),
+        what: What::Journal {
+            version: VERSION + 1,
+            app: "shop".to_owned(),
+        },
+    };
+    std::fs::write(path.join("journal.jsonl"), newer.encode().unwrap()).unwrap();
+    let error = FileJournal::open(&path, "shop").unwrap_err().to_string();
+    assert!(
+        error.contains("line 1: it is a journal of version 2"),
+        "{error}"
+    );
+}
