@@ -63,7 +63,8 @@ pub(crate) fn times(table: &mut Table) {
         println!("note: no build of the drivers from nothing was timed; set {COLD}=1 for it");
         return;
     }
-    println!("note: building the drivers from nothing, in minutes");
+    println!("note: building the drivers from nothing takes minutes");
+    crate::binary();
     let mut cold = Samples::default();
     cold.push(from_nothing(out.path()));
     table.times(

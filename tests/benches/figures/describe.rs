@@ -63,6 +63,12 @@ async fn sandbox(driver: &Sandboxed) {
     black_box(step.end.into_result().unwrap());
 }
 
+fn timed(house: &House, work: impl Future<Output = ()>) -> Duration {
+    let begun = Instant::now();
+    house.runtime.block_on(work);
+    begun.elapsed()
+}
+
 struct Drivers {
     raw: Raw,
     sandboxed: Sandboxed,
@@ -94,22 +100,21 @@ pub(crate) fn criterion(c: &mut Criterion, house: &House) {
 
 pub(crate) fn figures(house: &House, table: &mut Table) {
     let Drivers { raw, sandboxed } = drivers(house);
-    let here = |work: &mut dyn FnMut()| {
-        let begun = Instant::now();
-        work();
-        begun.elapsed()
-    };
-    let block = |future: &mut dyn FnMut()| here(future);
     let [of_raw, of_sandbox, of_runtime, of_true] = interleave(
         ROUNDS,
         [
-            Case::new(|| block(&mut || drop(black_box(house.runtime.block_on(raw.describe()))))),
-            Case::new(|| block(&mut || house.runtime.block_on(sandbox(&sandboxed)))),
-            Case::new(|| block(&mut || house.runtime.block_on(runtime(&sandboxed)))),
+            Case::new(|| {
+                let metrics = async {
+                    black_box(raw.describe().await);
+                };
+                timed(house, metrics)
+            }),
+            Case::new(|| timed(house, sandbox(&sandboxed))),
+            Case::new(|| timed(house, runtime(&sandboxed))),
             Case::every(20, || twice(Command::new("/bin/true"))),
         ],
     );
-    let engine = "raw engine, same component and settings";
+    let engine = "raw engine, same component";
     table.times(
         "describe: fresh instance, sandbox alone",
         &of_sandbox,
@@ -118,7 +123,7 @@ pub(crate) fn figures(house: &House, table: &mut Table) {
         Bar::Ratio(1.2),
     );
     table.times(
-        "describe: sandbox alone, worst in 100",
+        "describe: the same, ratio of the p99",
         &of_sandbox,
         engine,
         &of_raw,
@@ -150,6 +155,7 @@ pub(crate) fn figures(house: &House, table: &mut Table) {
 
 /// Against a driver call of the original: `DRIVER --info`, then the driver.
 fn original(house: &House, driver: &Sandboxed, python: &Path, table: &mut Table) {
+    println!("note: the Python is {}", python.display());
     let script = tempfile::Builder::new().suffix(".py").tempfile().unwrap();
     std::fs::write(script.path(), SCRIPT).unwrap();
     let start = |option: &str| {
@@ -160,11 +166,7 @@ fn original(house: &House, driver: &Sandboxed, python: &Path, table: &mut Table)
     let [ours, theirs]: [Samples; 2] = interleave(
         1_000,
         [
-            Case::new(|| {
-                let begun = Instant::now();
-                house.runtime.block_on(runtime(driver));
-                begun.elapsed()
-            }),
+            Case::new(|| timed(house, runtime(driver))),
             Case::every(25, || {
                 let begun = Instant::now();
                 start("--info");
@@ -176,7 +178,7 @@ fn original(house: &House, driver: &Sandboxed, python: &Path, table: &mut Table)
     table.times(
         "describe: whole runtime",
         &ours,
-        format!("a driver in Python, as the original: {}", python.display()),
+        "a driver in Python twice, as the original",
         &theirs,
         Bar::Cheaper(500.0),
     );

@@ -40,9 +40,7 @@ impl House {
     }
 
     pub(crate) fn bind(&self, driver: &Driver, config: Value, grants: Value) -> Sandboxed {
-        let Value::Object(members) = config.clone() else {
-            return self.bind(driver, Value::Object(Map::new()), grants);
-        };
+        let members: Map<String, Value> = serde_json::from_value(config.clone()).unwrap();
         let grants: GrantsSpec = serde_json::from_value(grants).unwrap();
         let grants = grants.resolve(&config, Path::new("/")).unwrap();
         let state = Arc::new(MemoryState::default());

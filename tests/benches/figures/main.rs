@@ -113,8 +113,9 @@ fn machine() -> String {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load: Vec<&str> = load.split(' ').take(3).collect();
     format!(
-        "{} processors; load (1, 5, 15 minutes): {}. p50 and p99 of the figure, p50 of its \
-         baseline, taken in turns; a p99 needs 200 samples.",
+        "{} processors; load (1, 5, 15 minutes): {}. Each figure and its baseline were taken in \
+         turns; a p99 needs 200 samples.\nOther work on the machine delays whole processes and \
+         every p99 more than a median of microseconds.",
         std::thread::available_parallelism().map_or(0, usize::from),
         load.join(" ")
     )

@@ -25,9 +25,11 @@ pub(crate) enum Bar {
 
 /// The rows so far.
 #[derive(Debug, Default)]
-pub(crate) struct Table(Vec<[String; 7]>);
+pub(crate) struct Table(Vec<[String; 8]>);
 
-const HEAD: [&str; 7] = ["figure", "p50", "p99", "baseline", "p50", "ratio", "bar"];
+const HEAD: [&str; 8] = [
+    "figure", "p50", "p99", "baseline", "p50", "p99", "ratio", "bar",
+];
 
 impl Table {
     /// A row of times.
@@ -39,10 +41,17 @@ impl Table {
         base: &Samples,
         bar: Bar,
     ) {
-        let (mine, theirs) = (ours.p50().as_secs_f64(), base.p50().as_secs_f64());
-        let p99 = ours
-            .p99()
-            .map_or_else(|| "-".to_owned(), |p99| show(p99).to_string());
+        let share = if matches!(bar, Bar::P99(_)) {
+            0.99
+        } else {
+            0.50
+        };
+        let seconds = |samples: &Samples| samples.quantile(share).as_secs_f64();
+        let (mine, theirs) = (seconds(ours), seconds(base));
+        let p99 = |samples: &Samples| {
+            let p99 = samples.p99();
+            p99.map_or_else(|| "-".to_owned(), |p99| show(p99).to_string())
+        };
         let ratio = match bar {
             Bar::Cheaper(_) => format!("1/{:.0}", theirs / mine),
             Bar::Added(_) => {
@@ -54,9 +63,10 @@ impl Table {
         self.0.push([
             figure.into(),
             show(ours.p50()).to_string(),
-            p99,
+            p99(ours),
             baseline.into(),
             show(base.p50()).to_string(),
+            p99(base),
             ratio,
             verdict(ours, base, bar),
         ]);
@@ -76,6 +86,7 @@ impl Table {
             "-".to_owned(),
             baseline.into(),
             format!("{base} B"),
+            "-".to_owned(),
             factor(ours as f64 / base as f64),
             String::new(),
         ]);
@@ -103,7 +114,7 @@ impl fmt::Display for Table {
                 .zip(&widths)
                 .enumerate()
                 .map(|(column, (cell, &width))| match column {
-                    1 | 2 | 4 | 5 => format!("{cell:>width$}"),
+                    1 | 2 | 4 | 5 | 6 => format!("{cell:>width$}"),
                     _ => format!("{cell:<width$}"),
                 })
                 .collect();
