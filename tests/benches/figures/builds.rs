@@ -15,11 +15,11 @@ use crate::table::{Bar, Table};
 const COLD: &str = "SERVO_BENCH_COLD";
 
 pub(crate) fn sizes(table: &mut Table) {
-    let size = |name| std::fs::metadata(House::component(name)).unwrap().len();
-    for name in ["ab", "http", "hostile"] {
+    let size = |name: &str| std::fs::metadata(House::component(name)).unwrap().len();
+    for name in House::components() {
         table.bytes(
             format!("size of the component {name}"),
-            size(name),
+            size(&name),
             "hostile",
             size("hostile"),
         );
@@ -53,7 +53,7 @@ pub(crate) fn times(table: &mut Table) {
         ],
     );
     table.times(
-        "build ab and http, nothing changed",
+        "build all of drivers/, nothing changed",
         &warm,
         "cargo --version",
         &start,
@@ -68,7 +68,7 @@ pub(crate) fn times(table: &mut Table) {
     let mut cold = Samples::default();
     cold.push(from_nothing(out.path()));
     table.times(
-        "build ab and http from nothing (once)",
+        "build all of drivers/ from nothing (once)",
         &cold,
         "with nothing changed",
         &warm,

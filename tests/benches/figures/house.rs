@@ -30,6 +30,19 @@ impl House {
         Self { runtime, host }
     }
 
+    /// The names of all components: the drivers, and `hostile`.
+    pub(crate) fn components() -> Vec<String> {
+        let folders = std::fs::read_dir(components::tree().join("drivers")).unwrap();
+        let mut names: Vec<String> = folders
+            .map(|folder| folder.unwrap())
+            .filter(|folder| folder.path().join("driver.toml").is_file())
+            .map(|folder| folder.file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names.push("hostile".to_owned());
+        names
+    }
+
     pub(crate) fn component(name: &str) -> PathBuf {
         components::component(name)
     }

@@ -74,8 +74,8 @@ pub(crate) fn decide(table: &mut Table) {
 
 pub(crate) fn load(house: &House, table: &mut Table) {
     let engine = raw::engine();
-    for name in ["ab", "http", "hostile"] {
-        let path = House::component(name);
+    for name in House::components() {
+        let path = House::component(&name);
         let bytes = std::fs::read(&path).unwrap();
         let [cached, compiled] = interleave(
             300,
