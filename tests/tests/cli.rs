@@ -16,18 +16,11 @@ use std::process::Command;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use servo_demo::app::SampleApp;
 use servo_tests::components::{build_cache_home, component, tree};
 use servo_tests::process::Process;
 use servo_tests::workspace::{Ran, Workspace};
 
-use support::{client, listener, servo_yaml};
-
-async fn app() -> SampleApp {
-    SampleApp::start(SocketAddr::from(([127, 0, 0, 1], 0)))
-        .await
-        .unwrap()
-}
+use support::{app, client, listener, servo_yaml};
 
 /// Runs `servo driver …` in a folder with `servo.yaml` for the application.
 fn driver(app: SocketAddr, arguments: &[&str]) -> Ran {

@@ -9,7 +9,6 @@
 
 mod support;
 
-use std::net::SocketAddr;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -18,15 +17,9 @@ use servo_tests::process::Process;
 use servo_tests::service::{Event, Scene, Service};
 use servo_tests::workspace::{Ran, Workspace};
 
-use support::{client, servo_yaml};
+use support::{app, client, servo_yaml};
 
 const TOKEN: &str = "a-token-of-this-test";
-
-async fn app() -> SampleApp {
-    SampleApp::start(SocketAddr::from(([127, 0, 0, 1], 0)))
-        .await
-        .unwrap()
-}
 
 fn measuring(seconds: u32) -> Value {
     json!({ "control": {

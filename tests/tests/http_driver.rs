@@ -19,13 +19,7 @@ use servo_agent::{Answer, NoReporter, ProgressReport, Reporter, Undelivered};
 use servo_demo::app::{SampleApp, Settings};
 use servo_host::Sandboxed;
 
-use support::{adjust, describe, driver, get};
-
-async fn app() -> SampleApp {
-    SampleApp::start(SocketAddr::from(([127, 0, 0, 1], 0)))
-        .await
-        .unwrap()
-}
+use support::{adjust, app, describe, driver, get};
 
 fn settings(app: SocketAddr) -> Value {
     json!({

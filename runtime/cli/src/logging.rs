@@ -4,9 +4,11 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
-/// Starts logging. `RUST_LOG` wins over the number of `-v`.
-pub(crate) fn start(verbose: u8) {
+/// Starts logging. `RUST_LOG` wins over the number of `-v`. A command that
+/// shows what happens in a way of its own is `quiet`: it logs what went wrong.
+pub(crate) fn start(verbose: u8, quiet: bool) {
     let default = match verbose {
+        0 if quiet => "warn",
         0 => "warn,servo=info,servo::audit=warn",
         1 => "info,servo=debug",
         _ => "debug,hyper=info,h2=info",

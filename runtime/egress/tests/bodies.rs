@@ -167,16 +167,7 @@ async fn a_body_that_its_sender_gives_up_aborts_the_request() {
 
 #[tokio::test]
 async fn c16_a_response_is_capped_and_its_connection_closed() {
-    let server = Server::on("127.0.0.1", 0, |mut stream, _| async move {
-        read_request(&mut stream, &mut Vec::new()).await?;
-        stream
-            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10000000000\r\n\r\n")
-            .await?;
-        loop {
-            stream.write_all(&[b'x'; 65_536]).await?;
-        }
-    })
-    .await;
+    let server = Server::endless().await;
     let budget = Budget {
         response_bytes: 1 << 20,
         ..Budget::default()

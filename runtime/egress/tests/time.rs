@@ -301,16 +301,7 @@ async fn a_tls_handshake_counts_as_connecting() {
 
 #[tokio::test]
 async fn c17_a_body_that_never_pauses() {
-    let server = Server::on("127.0.0.1", 0, |mut stream, _| async move {
-        read_request(&mut stream, &mut Vec::new()).await?;
-        stream
-            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10000000000\r\n\r\n")
-            .await?;
-        loop {
-            stream.write_all(&[b'x'; 65_536]).await?;
-        }
-    })
-    .await;
+    let server = Server::endless().await;
     let response = lane_to(&server)
         .send(
             get(&server.url("/")),

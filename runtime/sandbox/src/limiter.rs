@@ -12,41 +12,75 @@ use crate::outcome::Limit;
 /// What the memories and tables of one store hold, and may hold together.
 #[derive(Debug)]
 pub(crate) struct MemoryLimiter {
-    memory_limit: usize,
-    table_limit: usize,
-    memory_used: usize,
-    table_used: usize,
+    memory: Sum,
+    tables: Sum,
     /// The limit that was last refused to the guest. A guest usually aborts on
     /// a refusal; this tells why it did.
     refused: Option<Limit>,
 }
 
+/// What everything of one kind holds together.
+#[derive(Debug)]
+struct Sum {
+    kind: Limit,
+    used: usize,
+    limit: usize,
+}
+
+impl Sum {
+    fn new(kind: Limit, limit: usize) -> Self {
+        Self {
+            kind,
+            used: 0,
+            limit,
+        }
+    }
+
+    /// Whether one of the kind may grow, and if so, counts it. A growth past
+    /// the guest's own `maximum` fails by itself; only one past our limit is
+    /// noted as refused.
+    fn grow(
+        &mut self,
+        (current, desired, maximum): (usize, usize, Option<usize>),
+        refused: &mut Option<Limit>,
+    ) -> bool {
+        let sum = desired
+            .checked_sub(current)
+            .and_then(|more| self.used.checked_add(more))
+            .filter(|sum| *sum <= self.limit);
+        match sum {
+            Some(_) if maximum.is_some_and(|maximum| desired > maximum) => false,
+            Some(sum) => {
+                self.used = sum;
+                true
+            }
+            None => {
+                *refused = Some(self.kind);
+                false
+            }
+        }
+    }
+}
+
 impl MemoryLimiter {
     pub(crate) fn new(memory_bytes: u64, table_elements: u32) -> Self {
+        let limit = |amount: u64| usize::try_from(amount).unwrap_or(usize::MAX);
         Self {
-            memory_limit: usize::try_from(memory_bytes).unwrap_or(usize::MAX),
-            table_limit: usize::try_from(table_elements).unwrap_or(usize::MAX),
-            memory_used: 0,
-            table_used: 0,
+            memory: Sum::new(Limit::Memory, limit(memory_bytes)),
+            tables: Sum::new(Limit::Tables, limit(table_elements.into())),
             refused: None,
         }
     }
 
     /// Bytes that all memories hold now.
     pub(crate) fn memory_used(&self) -> usize {
-        self.memory_used
+        self.memory.used
     }
 
     /// The limit a refused growth ran into, if there was one.
     pub(crate) fn refused(&self) -> Option<Limit> {
         self.refused
     }
-}
-
-/// The sum after a growth from `current` to `desired`, if it is within `limit`.
-fn grown(used: usize, current: usize, desired: usize, limit: usize) -> Option<usize> {
-    used.checked_add(desired.checked_sub(current)?)
-        .filter(|sum| *sum <= limit)
 }
 
 impl ResourceLimiter for MemoryLimiter {
@@ -56,17 +90,8 @@ impl ResourceLimiter for MemoryLimiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        match grown(self.memory_used, current, desired, self.memory_limit) {
-            Some(_) if maximum.is_some_and(|maximum| desired > maximum) => Ok(false),
-            Some(sum) => {
-                self.memory_used = sum;
-                Ok(true)
-            }
-            None => {
-                self.refused = Some(Limit::Memory);
-                Ok(false)
-            }
-        }
+        let growth = (current, desired, maximum);
+        Ok(self.memory.grow(growth, &mut self.refused))
     }
 
     fn table_growing(
@@ -75,17 +100,8 @@ impl ResourceLimiter for MemoryLimiter {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        match grown(self.table_used, current, desired, self.table_limit) {
-            Some(_) if maximum.is_some_and(|maximum| desired > maximum) => Ok(false),
-            Some(sum) => {
-                self.table_used = sum;
-                Ok(true)
-            }
-            None => {
-                self.refused = Some(Limit::Tables);
-                Ok(false)
-            }
-        }
+        let growth = (current, desired, maximum);
+        Ok(self.tables.grow(growth, &mut self.refused))
     }
 
     fn instances(&self) -> usize {

@@ -9,6 +9,7 @@
     reason = "a panic in a test is the report"
 )]
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,12 +22,20 @@ use servo_agent::{
     MeasureRequest, NoJournal, NoObserver, NoReporter, Pacing, ProgressReport, Reporter, Start,
     Undelivered,
 };
+use servo_demo::app::SampleApp;
 use servo_host::{DriverHost, Sandboxed};
 use servo_policy::GrantsSpec;
 use servo_protocol::{Application, AppliedApplication, Measurement, Scalar};
 use servo_sandbox::MemoryState;
 use servo_tests::components::{code_folder, component};
 use tokio_util::sync::CancellationToken;
+
+/// The sample application on a free port of loopback.
+pub async fn app() -> SampleApp {
+    SampleApp::start(SocketAddr::from(([127, 0, 0, 1], 0)))
+        .await
+        .unwrap()
+}
 
 pub fn members(value: Value) -> Map<String, Value> {
     match value {

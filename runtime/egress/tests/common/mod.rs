@@ -91,6 +91,20 @@ impl Server {
         .await
     }
 
+    /// Answers with a body that it says has 10 GB, as fast as it is read.
+    pub async fn endless() -> Self {
+        Self::on("127.0.0.1", 0, |mut stream, _| async move {
+            read_request(&mut stream, &mut Vec::new()).await?;
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10000000000\r\n\r\n")
+                .await?;
+            loop {
+                stream.write_all(&[b'x'; 65_536]).await?;
+            }
+        })
+        .await
+    }
+
     pub async fn ok() -> Self {
         Self::answering(OK).await
     }

@@ -13,7 +13,7 @@ use servo_agent::{
 };
 use servo_artifact::DriverKind;
 use servo_host::Sandboxed;
-use servo_protocol::{AppliedApplication, Control, Scalar};
+use servo_protocol::{AppliedApplication, Control, Failure, Scalar, Status};
 use tokio_util::sync::CancellationToken;
 
 use super::given;
@@ -77,7 +77,7 @@ pub(crate) async fn run(args: DriverRunArgs) -> Outcome {
 }
 
 /// Indented for a person, one line for a program.
-fn pretty(value: &Value) -> Result<String, Failed> {
+fn pretty(value: &impl serde::Serialize) -> Result<String, Failed> {
     if std::io::stdout().is_terminal() {
         serde_json::to_string_pretty(value)
     } else {
@@ -86,29 +86,22 @@ fn pretty(value: &Value) -> Result<String, Failed> {
     .map_err(Failed::ran)
 }
 
-type Answer = Result<Value, Value>;
+type Answer = Result<Value, Failure>;
 
 fn answer<T: serde::Serialize>(ended: Ended<T>) -> Answer {
     match ended {
         Ended::Done(value) => serde_json::to_value(value).map_err(|error| failed(&error)),
-        Ended::Failed(failure) => Err(failure_value(&failure)),
+        Ended::Failed(failure) => Err(failure.into()),
         Ended::Abandoned(why) => Err(failed(&why)),
     }
 }
 
-fn failure_value(failure: &servo_agent::DriverFailure) -> Value {
-    let mut value = json!({ "status": failure.status.as_str() });
-    if let (Some(reason), Some(members)) = (&failure.reason, value.as_object_mut()) {
-        members.insert("reason".to_owned(), json!(reason.as_str()));
+fn failed(error: &dyn std::fmt::Display) -> Failure {
+    Failure {
+        status: Status::Failed,
+        reason: None,
+        message: Some(error.to_string()),
     }
-    if let Some(members) = value.as_object_mut() {
-        members.insert("message".to_owned(), json!(failure.message));
-    }
-    value
-}
-
-fn failed(error: &dyn std::fmt::Display) -> Value {
-    json!({ "status": "failed", "message": error.to_string() })
 }
 
 async fn describe(call: &Call<'_>, driver: &Sandboxed) -> Answer {
@@ -122,7 +115,7 @@ async fn describe(call: &Call<'_>, driver: &Sandboxed) -> Answer {
             .await
             .map(|application| json!({ "application": application })),
     };
-    described.map_err(|failure| failure_value(&failure))
+    described.map_err(Failure::from)
 }
 
 async fn measure(
