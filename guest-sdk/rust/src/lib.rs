@@ -106,7 +106,7 @@
 //! assert_eq!(run.result.unwrap().value("orders"), Some(&10.0.into()));
 //! ```
 //!
-//! The crate's manifest needs `crate-type = ["cdylib", "rlib"]`, and beside it
+//! The crate's manifest needs `crate-type = ["cdylib"]`, and beside it
 //! stands a `driver.toml` that says what the driver is and what it asks for.
 //! `servo driver new` writes both, `servo driver build` makes the component.
 //!
