@@ -7,7 +7,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
@@ -54,6 +53,9 @@ pub enum HubError {
     /// The store failed; nothing was changed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The service has ended.
+    #[error("the service has ended")]
+    Closed,
     /// The system gives no random numbers.
     #[error("no random numbers: {0}")]
     Random(getrandom::Error),
@@ -83,13 +85,23 @@ pub(crate) struct Hub {
 }
 
 struct Inner {
-    store: Store,
+    /// None once the service has ended.
+    store: Option<Store>,
     machines: BTreeMap<AppKey, Machine>,
+}
+
+impl Inner {
+    fn store(&mut self) -> Result<&mut Store, HubError> {
+        self.store.as_mut().ok_or(HubError::Closed)
+    }
 }
 
 impl Hub {
     pub(crate) fn open(options: &ServiceOptions) -> Result<Self, StoreError> {
-        let store = Store::open(options.data.as_deref().map(Path::new))?;
+        let store = match &options.data {
+            Some(folder) => Store::open_in(folder)?,
+            None => Store::open(None)?,
+        };
         let machines: BTreeMap<AppKey, Machine> = store
             .load()?
             .into_iter()
@@ -100,7 +112,10 @@ impl Hub {
             .map(|(app, machine)| machine.summary(&app.to_string()))
             .find(StudySummary::ended);
         Ok(Self {
-            inner: Mutex::new(Inner { store, machines }),
+            inner: Mutex::new(Inner {
+                store: Some(store),
+                machines,
+            }),
             plan: options.study.clone(),
             max_applications: options.max_applications,
             clock: Arc::clone(&options.clock),
@@ -131,7 +146,7 @@ impl Hub {
                 return Err(HubError::Full(self.max_applications));
             }
             let machine = Machine::new(random_uid()?, self.plan.clone());
-            inner.store.create(app, machine.state())?;
+            inner.store()?.create(app, machine.state())?;
             inner.machines.insert(app.clone(), machine);
         }
         self.step(&mut inner, app, name.as_str(), input, servo_uid, body, now)
@@ -160,6 +175,7 @@ impl Hub {
         now: u64,
     ) -> Result<Reply, HubError> {
         let Inner { store, machines } = inner;
+        let store = store.as_mut().ok_or(HubError::Closed)?;
         let Some(machine) = machines.get_mut(app) else {
             return Err(HubError::Unknown(app.clone()));
         };
@@ -196,6 +212,17 @@ impl Hub {
             }
         }
         Ok(reaction.reply)
+    }
+
+    /// Closes the store: whoever still holds the hub gets nothing done, and
+    /// another service may open the same folder.
+    pub(crate) fn close(&self) {
+        self.lock().store = None;
+    }
+
+    /// As on a full disk, while set.
+    pub(crate) fn refuse_writes(&self, refuse: bool) -> Result<(), HubError> {
+        Ok(self.lock().store()?.refuse_writes(refuse)?)
     }
 
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<ServiceEvent> {
@@ -267,7 +294,7 @@ mod tests {
         hello(&hub, &app).unwrap();
         let before = hub.lock().machines[&app].state().clone();
         let mut news = hub.subscribe();
-        hub.lock().store.refuse_writes(true);
+        hub.refuse_writes(true).unwrap();
         let asked = hub.take(&app, &EventName::WhatsNext, Input::WhatsNext, None, b"{}");
         assert!(matches!(asked, Err(HubError::Store(_))));
         assert!(matches!(
@@ -277,7 +304,7 @@ mod tests {
         assert_eq!(hub.lock().machines[&app].state(), &before);
         assert_eq!(hub.apps().len(), 1);
         assert!(news.try_recv().is_err(), "told of what was not stored");
-        hub.lock().store.refuse_writes(false);
+        hub.refuse_writes(false).unwrap();
         assert!(matches!(
             hub.take(&app, &EventName::WhatsNext, Input::WhatsNext, None, b"{}"),
             Ok(Reply::Command(_))
@@ -303,7 +330,8 @@ mod tests {
         hub.stop(&app, "enough").unwrap();
         let names: Vec<String> = hub
             .lock()
-            .store
+            .store()
+            .unwrap()
             .events(&app)
             .unwrap()
             .into_iter()

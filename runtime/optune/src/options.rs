@@ -131,7 +131,8 @@ impl Default for StudyOptions {
 pub struct ServiceOptions {
     /// Address to bind; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Database file; `None` keeps everything in memory.
+    /// Folder of the database, made when there is none; `None` keeps
+    /// everything in memory.
     pub data: Option<PathBuf>,
     /// Who may speak.
     pub auth: Auth,

@@ -1,13 +1,22 @@
 //! The running service: one listener, one hub, one way to end.
+//!
+//! The same service also runs without a listener ([`Service::offline`]): every
+//! request goes through the same routes, guards and store, so that a test can
+//! play a world of its own, with a clock of its own, against the real thing.
 
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
+use tower::ServiceExt as _;
 
 use crate::auth::Auth;
 use crate::http;
@@ -46,11 +55,13 @@ pub enum StartError {
 /// request must not keep the service up.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A running service. Dropping it ends it at once; everything acknowledged is
-/// in the store.
+/// A running service. Dropping it ends it at once, as a kill does: everything
+/// acknowledged is in the store, which is closed, so that another service may
+/// open it.
 #[derive(Debug)]
 pub struct Service {
     hub: Arc<Hub>,
+    router: Router,
     address: SocketAddr,
     stopping: watch::Sender<bool>,
     server: Option<JoinHandle<()>>,
@@ -69,24 +80,16 @@ impl Service {
     /// When the address is open to the network without tokens, cannot be
     /// bound, or the store cannot be used.
     pub async fn start(options: ServiceOptions) -> Result<Self, StartError> {
-        match &options.auth {
-            Auth::None if !options.listen.ip().is_loopback() => {
-                return Err(StartError::OpenToTheNetwork(options.listen));
-            }
-            Auth::Tokens(tokens) if tokens.is_empty() => return Err(StartError::NoTokens),
-            _ => {}
-        }
-        let hub = Arc::new(Hub::open(&options)?);
+        let mut service = Self::offline(&options)?;
         let failed = |source| StartError::Listen {
             address: options.listen,
             source,
         };
         let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        let (stopping, stopped) = watch::channel(false);
-        let router = http::router(Arc::clone(&hub), &options, stopped.clone());
-        let server = tokio::spawn(async move {
-            let mut stopped = stopped;
+        service.address = listener.local_addr().map_err(failed)?;
+        let router = service.router.clone();
+        let mut stopped = service.stopping.subscribe();
+        service.server = Some(tokio::spawn(async move {
             let stop = async move {
                 // Ends also when the service was dropped.
                 let _ = stopped.wait_for(|stop| *stop).await;
@@ -97,13 +100,67 @@ impl Service {
             {
                 tracing::error!(%error, "the service has ended");
             }
-        });
+        }));
+        Ok(service)
+    }
+
+    /// The service without a socket: requests come by [`Service::handle`].
+    /// Nothing else differs, so a request needs a `Host` of this machine (or
+    /// an address with one, such as `http://localhost/servo`), as a servo
+    /// sends it. Time stamps and limits of silence follow `options.clock`;
+    /// what delays an answer follows tokio's clock, which a test may pause.
+    ///
+    /// To kill it, drop it. What was answered before is in the store, and the
+    /// folder can be opened again at once, also while requests to the dropped
+    /// one are still being worked on: those change nothing any more.
+    ///
+    /// # Errors
+    /// As [`Service::start`], but for the listening.
+    pub fn offline(options: &ServiceOptions) -> Result<Self, StartError> {
+        match &options.auth {
+            Auth::None if !options.listen.ip().is_loopback() => {
+                return Err(StartError::OpenToTheNetwork(options.listen));
+            }
+            Auth::Tokens(tokens) if tokens.is_empty() => return Err(StartError::NoTokens),
+            _ => {}
+        }
+        let hub = Arc::new(Hub::open(options)?);
+        let (stopping, stopped) = watch::channel(false);
+        let router = http::router(Arc::clone(&hub), options, stopped);
         Ok(Self {
             hub,
-            address,
+            router,
+            address: options.listen,
             stopping,
-            server: Some(server),
+            server: None,
         })
+    }
+
+    /// Answers one request as if it had come over the wire. The future needs a
+    /// tokio runtime and holds nothing of the service but what a connection
+    /// would: it can outlive it, and answers 503 then. A body that breaks off
+    /// is a connection that was closed.
+    pub fn handle(
+        &self,
+        request: Request<Body>,
+    ) -> impl Future<Output = Response<Body>> + Send + 'static {
+        let router = self.router.clone();
+        async move {
+            match router.oneshot(request).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            }
+        }
+    }
+
+    /// While set, the store takes nothing, as on a full disk: events that
+    /// would change something are answered 503, and nothing of them has
+    /// happened.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn refuse_writes(&self, refuse: bool) -> Result<(), HubError> {
+        self.hub.refuse_writes(refuse)
     }
 
     /// Where it listens.
@@ -203,5 +260,7 @@ impl Drop for Service {
         if let Some(server) = &self.server {
             server.abort();
         }
+        // Connections live on for a moment in tasks of their own.
+        self.hub.close();
     }
 }

@@ -1,5 +1,8 @@
 //! The store: one SQLite file that people can open.
 //!
+//! It lies in a folder of its own that only its owner may enter, since SQLite
+//! puts its log beside it and settings are nobody else's business.
+//!
 //! What an event changed and the event itself are one transaction, and the
 //! answer leaves only after it: with `synchronous=FULL` a commit is on disk.
 //! There is one writer, held to by an exclusive lock, since two services on
@@ -21,11 +24,29 @@ use crate::options::{AppKey, StudyOptions};
 /// One step for each version of the layout; a released one is never changed.
 const MIGRATIONS: [&str; 1] = [include_str!("store/0001.sql")];
 
+/// Name of the database in its folder.
+const FILE: &str = "optune.db";
+
 /// Why the store cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
+    /// There is a file where the folder should be: the database of an earlier
+    /// version, most likely.
+    #[error("{} is a file, and the data of the service is a folder; {}", path.display(), moving(path))]
+    IsAFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The folder cannot be made.
+    #[error("the folder {} cannot be made: {source}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The file cannot be opened or created.
-    #[error("the database {path} cannot be opened: {source}; is the folder writable?")]
+    #[error("the database {} cannot be opened: {source}; is the folder writable?", path.display())]
     Open {
         /// The file.
         path: PathBuf,
@@ -34,7 +55,7 @@ pub enum StoreError {
     },
     /// Another process has it.
     #[error(
-        "the database {path} is in use by another process; stop that one or choose another file"
+        "the database {} is in use by another process; stop that one or choose another folder", path.display()
     )]
     InUse {
         /// The file.
@@ -76,6 +97,23 @@ pub struct Store {
 }
 
 impl Store {
+    /// Opens the store of a folder, which is made when there is none.
+    ///
+    /// # Errors
+    /// When there is a file in its place, and as [`Store::open`].
+    pub fn open_in(folder: &Path) -> Result<Self, StoreError> {
+        if folder.is_file() {
+            return Err(StoreError::IsAFile {
+                path: folder.to_owned(),
+            });
+        }
+        create_private_folder(folder).map_err(|source| StoreError::Folder {
+            path: folder.to_owned(),
+            source,
+        })?;
+        Self::open(Some(&folder.join(FILE)))
+    }
+
     /// Opens a file, or a store in memory, and brings its layout up to date.
     ///
     /// # Errors
@@ -226,11 +264,11 @@ impl Store {
     }
 
     /// Makes every write fail, as a full disk does.
-    #[cfg(test)]
-    pub(crate) fn refuse_writes(&self, refuse: bool) {
-        self.connection
-            .pragma_update(None, "query_only", refuse)
-            .unwrap();
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) fn refuse_writes(&self, refuse: bool) -> Result<(), StoreError> {
+        Ok(self.connection.pragma_update(None, "query_only", refuse)?)
     }
 
     fn trials(&self, app: i64) -> Result<Vec<Trial>, StoreError> {
@@ -355,8 +393,30 @@ fn unreadable(
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
 }
 
-/// Creates the file readable by its owner only: settings are nobody else's
-/// business.
+/// How to go on with the database of an earlier version.
+fn moving(path: &Path) -> String {
+    let file = path.display();
+    let wal = PathBuf::from(format!("{file}-wal"));
+    let log = if wal.exists() {
+        format!(" && mv {file}-wal {file}.d/{FILE}-wal")
+    } else {
+        String::new()
+    };
+    format!(
+        "name another one, or keep what the file holds: mkdir -m 700 {file}.d && mv {file} {file}.d/{FILE}{log}, and name {file}.d"
+    )
+}
+
+/// One that exists is taken as it is.
+fn create_private_folder(path: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+/// Creates the file readable by its owner only.
 fn create_private(path: &Path) -> std::io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false);

@@ -120,9 +120,9 @@ fn killed_before_every_request_it_goes_on_as_before() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let steady = Killable::start(&folder.path().join("steady.db"));
+    let steady = Killable::start(&folder.path().join("steady"));
     let expected = play(|work| work(steady.1));
-    let data = folder.path().join("killed.db");
+    let data = folder.path().join("killed");
     let found = play(|work| {
         let service = Killable::start(&data);
         work(service.1);

@@ -111,15 +111,37 @@ fn the_record_of_events_can_only_grow() {
     assert_eq!(store.events(&app()).unwrap(), vec![event]);
 }
 
+#[test]
+fn a_file_in_place_of_the_folder_is_met_with_the_way_to_keep_it() {
+    let outer = tempfile::tempdir().unwrap();
+    let old = outer.path().join("shop.db");
+    let mut store = Store::open(Some(&old)).unwrap();
+    store.create(&app(), &fresh()).unwrap();
+    drop(store);
+    let error = Store::open_in(&old).unwrap_err().to_string();
+    let remedy = error
+        .split_once("mkdir ")
+        .and_then(|(_, rest)| rest.split_once(", and name "))
+        .unwrap();
+    // The remedy does what it says.
+    let done = std::process::Command::new("sh")
+        .args(["-c", &format!("mkdir {}", remedy.0)])
+        .status()
+        .unwrap();
+    assert!(done.success(), "{error}");
+    let store = Store::open_in(Path::new(remedy.1)).unwrap();
+    assert_eq!(store.load().unwrap(), vec![(app(), fresh())]);
+}
+
 #[cfg(unix)]
 #[test]
-fn the_file_is_private() {
+fn the_folder_and_the_file_are_private() {
     use std::os::unix::fs::PermissionsExt as _;
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("optune.db");
-    let _store = Store::open(Some(&path)).unwrap();
-    assert_eq!(
-        std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-        0o600
-    );
+    let outer = tempfile::tempdir().unwrap();
+    let folder = outer.path().join("a/b");
+    let _store = Store::open_in(&folder).unwrap();
+    for (path, expected) in [(folder.clone(), 0o700), (folder.join(FILE), 0o600)] {
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, expected, "{}", path.display());
+    }
 }
