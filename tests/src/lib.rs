@@ -15,5 +15,7 @@ pub mod components;
 pub mod nginx;
 pub mod process;
 pub mod program;
+pub mod prometheus;
 pub mod service;
+pub mod tap;
 pub mod workspace;

@@ -30,6 +30,12 @@ pub const AB: Program = Program {
     package: "apache2-utils",
 };
 
+/// The server that records time series.
+pub const PROMETHEUS: Program = Program {
+    name: "prometheus",
+    package: "prometheus",
+};
+
 /// Debian keeps servers where the path of an ordinary user does not reach.
 const ALSO: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
