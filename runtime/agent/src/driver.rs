@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::Value;
 use servo_protocol::{
     Application, AppliedApplication, Control, Failure, Measurement, Metrics, Reason, Status,
 };
@@ -87,6 +88,9 @@ pub struct CallContext {
     pub app: String,
     /// Which call this step belongs to.
     pub call: CallId,
+    /// The command's `param` as the service sent it, for drivers that are to
+    /// see it so; none for a description, and where no servo runs the call.
+    pub param: Option<Arc<Value>>,
     /// Where the driver tells how far it is.
     pub progress: ProgressSink,
     /// Set when the call is no longer wanted.

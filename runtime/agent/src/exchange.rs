@@ -10,9 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use servo_protocol::{Envelope, Event, StatusReply, Success};
+use servo_protocol::{Envelope, Event, StatusReply};
 use tokio::time::{Instant, sleep, timeout_at};
+use tokio_util::sync::CancellationToken;
 
+use crate::compat::Compat;
 use crate::observer::{Notice, Observer};
 use crate::retry::{FailureKind, RequestKind, RetryPolicy, chance};
 use crate::shutdown::ServoHandle;
@@ -23,6 +25,10 @@ const LAST_FINAL: Duration = Duration::from_secs(5);
 
 /// Time for GOODBYE, retries included (section 11, recommendation).
 const GOODBYE_LIMIT: Duration = Duration::from_secs(10);
+
+/// The same for a servo that takes its retries in full; four requests that
+/// hang and the longest three waits.
+const PATIENT_GOODBYE: Duration = Duration::from_secs(4 * 3600);
 
 /// Attempts that must fit into [`GOODBYE_LIMIT`] (section 6).
 const GOODBYE_ATTEMPTS: u32 = 4;
@@ -50,14 +56,14 @@ impl Lost {
 pub(crate) struct Exchange {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) retry: RetryPolicy,
-    pub(crate) success: Success,
+    pub(crate) compat: Compat,
     pub(crate) servo_uid: Option<String>,
     pub(crate) observer: Arc<dyn Observer>,
 }
 
 impl Exchange {
     pub(crate) fn pack(&self, event: &Event) -> Result<Envelope, serde_json::Error> {
-        event.to_envelope(self.success, self.servo_uid.clone())
+        event.to_envelope(self.compat.success(), self.servo_uid.clone())
     }
 
     /// Sends once.
@@ -72,7 +78,10 @@ impl Exchange {
         }
         match serde_json::from_slice::<Value>(&answer.body) {
             Ok(value) if value.is_object() => Ok(value),
-            _ if kind == RequestKind::Final && answer.status < 300 => {
+            _ if kind == RequestKind::Final
+                && answer.status < 300
+                && !self.compat.repeat_unreadable =>
+            {
                 tracing::warn!(event = %event.event, "the answer to a final report is unreadable; taken as delivered");
                 Ok(Value::Object(serde_json::Map::new()))
             }
@@ -84,6 +93,15 @@ impl Exchange {
         }
     }
 
+    /// Set when a request that is repeated is to be given up.
+    fn enough<'a>(&self, stops: &'a ServoHandle) -> &'a CancellationToken {
+        if self.compat.patient_stops {
+            stops.now()
+        } else {
+            stops.any()
+        }
+    }
+
     /// Sends until it arrives. None: the servo was told to stop before.
     pub(crate) async fn insist(
         &self,
@@ -91,11 +109,12 @@ impl Exchange {
         event: &Envelope,
         stops: &ServoHandle,
     ) -> Option<Value> {
+        let enough = self.enough(stops);
         let mut failures: u32 = 0;
         loop {
             let lost = tokio::select! {
                 biased;
-                () = stops.any().cancelled() => return None,
+                () = enough.cancelled() => return None,
                 result = self.once(kind, event) => match result {
                     Ok(answer) => return Some(answer),
                     Err(lost) => lost,
@@ -105,7 +124,7 @@ impl Exchange {
             let wait = self.failed(kind, event, failures, &lost)?;
             tokio::select! {
                 biased;
-                () = stops.any().cancelled() => return None,
+                () = enough.cancelled() => return None,
                 () = sleep(wait) => {}
             }
         }
@@ -119,9 +138,10 @@ impl Exchange {
         stops: &ServoHandle,
     ) -> Option<StatusReply> {
         let kind = RequestKind::Final;
+        let enough = self.enough(stops);
         let mut failures: u32 = 0;
         loop {
-            let last = stops.is_stopping();
+            let last = enough.is_cancelled();
             let too_late = async {
                 stops.now().cancelled().await;
                 sleep(LAST_FINAL).await;
@@ -143,7 +163,7 @@ impl Exchange {
             let wait = self.failed(kind, event, failures, &lost)?;
             tokio::select! {
                 biased;
-                () = stops.any().cancelled() => {}
+                () = enough.cancelled() => {}
                 () = sleep(wait) => {}
             }
         }
@@ -152,7 +172,12 @@ impl Exchange {
     /// Says farewell within its limit. Whether the service took it.
     pub(crate) async fn goodbye(&self, event: &Envelope) -> bool {
         let kind = RequestKind::Goodbye;
-        let deadline = Instant::now() + GOODBYE_LIMIT;
+        let (limit, longest) = if self.compat.patient_stops {
+            (PATIENT_GOODBYE, PATIENT_GOODBYE)
+        } else {
+            (GOODBYE_LIMIT, GOODBYE_LIMIT / GOODBYE_ATTEMPTS)
+        };
+        let deadline = Instant::now() + limit;
         let mut failures: u32 = 0;
         loop {
             let lost = match timeout_at(deadline, self.once(kind, event)).await {
@@ -165,7 +190,7 @@ impl Exchange {
             let Some(wait) = self.failed(kind, event, failures, &lost) else {
                 return false;
             };
-            sleep(wait.min(GOODBYE_LIMIT / GOODBYE_ATTEMPTS)).await;
+            sleep(wait.min(longest)).await;
         }
     }
 

@@ -6,12 +6,18 @@
 //! implementations.
 #![forbid(unsafe_code)]
 
+mod compat;
 mod config;
+mod description;
 mod driver;
+mod environment;
 mod exchange;
+mod formula;
 mod journal;
+mod message;
 mod observer;
 mod operation;
+mod pace;
 mod progress;
 mod recovery;
 mod reporting;
@@ -21,23 +27,28 @@ mod shutdown;
 mod transport;
 mod turn;
 
+pub use compat::Compat;
 pub use config::{
     ConfigError, ConfigFile, DriverRole, DriverSection, DriversSection, OptuneSection,
 };
+pub use description::fitted;
 pub use driver::{
     AdjustDriver, AdjustRequest, CallContext, CallId, CancelSupport, DriverFacts, DriverFailure,
     MeasureDriver, MeasureRequest, Pause, Step,
 };
+pub use environment::EnvironmentCheck;
+pub use formula::{FormulaError, check_formula};
 pub use journal::{
     Accepted, Began, CallInHand, Clock, DriverId, FileJournal, Journal, JournalError,
     JournalOpenError, NoJournal, PauseInHand, Recovered, Standing, UnsentReport,
 };
 pub use observer::{Brought, NoObserver, Notice, Observer};
 pub use operation::{Call, CallLimits, Ended, Start};
+pub use pace::{Pace, Prompt};
 pub use progress::{ProgressReport, ProgressSink, Verdict};
 pub use reporting::{Answer, NoReporter, Pacing, Reporter, Undelivered};
 pub use retry::{FailureKind, RequestKind, RetryDelayError, RetryPolicy};
-pub use servo::{Compat, DEFAULT_AGENT, Drivers, Servo, ServoConfig};
+pub use servo::{DEFAULT_AGENT, Drivers, Servo, ServoConfig};
 pub use shutdown::{ServoHandle, StopReason};
 pub use transport::{
     HttpAnswer, HttpConfig, HttpTransport, Token, Transport, TransportError, TransportSetupError,

@@ -5,7 +5,7 @@
 //! never waits, never grows, and the sender takes what is there when it is
 //! its turn. Percentages never go backwards; some services refuse those.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -14,6 +14,9 @@ use tokio_util::sync::CancellationToken;
 /// Most characters of a message or stage that travel on. They are for a line on
 /// a page; a driver that sends more is careless or hostile.
 const MAX_TEXT: usize = 4096;
+
+/// Most items of a log that wait to be sent; of more, the newest.
+const MAX_LOG: usize = 100;
 
 /// How far a call is. The default says nothing.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -28,6 +31,9 @@ pub struct ProgressReport {
     pub stage_percent: Option<f64>,
     /// Estimate of the time that is left.
     pub time_remaining: Option<Duration>,
+    /// Items worth keeping. Those of reports that were never sent travel with
+    /// the next one.
+    pub log: Vec<String>,
 }
 
 /// Whether a call is still wanted.
@@ -43,6 +49,8 @@ pub enum Verdict {
 #[derive(Debug, Clone)]
 pub struct ProgressSink {
     newest: Arc<watch::Sender<ProgressReport>>,
+    /// The highest percentage so far.
+    floor: Arc<Mutex<f64>>,
     cancel: CancellationToken,
 }
 
@@ -53,6 +61,7 @@ impl ProgressSink {
         let (newest, watched) = watch::channel(ProgressReport::default());
         let sink = Self {
             newest: Arc::new(newest),
+            floor: Arc::default(),
             cancel,
         };
         (sink, watched)
@@ -69,13 +78,43 @@ impl ProgressSink {
         }
         report.stage_percent = report.stage_percent.filter(|percent| plausible(*percent));
         report.percent = report.percent.filter(|percent| plausible(*percent));
+        report.log.iter_mut().for_each(shorten);
+        report.percent = report.percent.map(|percent| self.lift(percent));
         self.newest.send_modify(|newest| {
-            if let (Some(now), Some(before)) = (report.percent, newest.percent) {
-                report.percent = Some(now.max(before));
-            }
+            let mut log = std::mem::take(&mut newest.log);
+            log.append(&mut report.log);
+            log.drain(..log.len().saturating_sub(MAX_LOG));
+            report.log = log;
             *newest = report;
         });
         self.verdict()
+    }
+
+    /// The highest percentage so far, this one included.
+    fn lift(&self, percent: f64) -> f64 {
+        let mut floor = self.floor.lock().unwrap_or_else(PoisonError::into_inner);
+        *floor = floor.max(percent);
+        *floor
+    }
+
+    /// Raises the percentage of the newest report, which is not new thereby.
+    pub(crate) fn raise(&self, percent: f64) {
+        let percent = self.lift(percent);
+        self.newest.send_if_modified(|newest| {
+            newest.percent = Some(percent);
+            false
+        });
+    }
+
+    /// The newest report, to be sent now.
+    pub(crate) fn take(&self) -> ProgressReport {
+        let mut taken = ProgressReport::default();
+        self.newest.send_if_modified(|newest| {
+            taken = newest.clone();
+            newest.log.clear();
+            false
+        });
+        taken
     }
 
     /// Whether the call is still wanted.

@@ -40,7 +40,7 @@ use crate::driver::{AdjustRequest, CallId, DriverFailure};
 use crate::journal::{CallInHand, DriverId, PauseInHand, Recovered, Standing, UnsentReport};
 use crate::operation::Start;
 use crate::servo::Servo;
-use crate::turn::{Reported, Turn};
+use crate::turn::{Reported, Turn, about_to_send};
 
 /// How often one step is begun.
 const ATTEMPTS: u32 = 3;
@@ -85,6 +85,7 @@ fn decide(operation: Operation, call: CallInHand, driver: Option<&DriverId>) -> 
         request,
         state,
         left,
+        waited,
         progress,
         ..
     } = *pause;
@@ -103,6 +104,7 @@ fn decide(operation: Operation, call: CallInHand, driver: Option<&DriverId>) -> 
     let start = Start::Paused {
         state,
         wait: left,
+        waited,
         elapsed: call.elapsed,
         progress,
     };
@@ -136,7 +138,7 @@ impl Servo {
             servo_uid: self.config.servo_uid.clone(),
             ..event
         };
-        self.delay_point().await;
+        self.delay_point(&about_to_send(&envelope)).await;
         Turn::new(self, None, call)
             .deliver(operation, &envelope)
             .await
@@ -174,19 +176,22 @@ impl Servo {
                     .fail(operation, failure.into())
                     .await
             }
-            Decision::Resume(start, request) => self.resume(command, call, start, &request).await,
+            Decision::Resume(start, request) => {
+                self.resume(command, &answer, call, start, &request).await
+            }
         }
     }
 
     async fn resume(
         &mut self,
         command: Command,
+        answer: &Value,
         call: CallId,
         start: Start,
         request: &Value,
     ) -> Reported {
         let Command { body, cmd_uid } = command;
-        let mut turn = Turn::new(self, cmd_uid, call);
+        let mut turn = Turn::new(self, cmd_uid, call).with_param(answer);
         match body {
             CommandBody::Measure(param) => turn.measure(param, start).await,
             CommandBody::Adjust(param) => match adjust_request(request) {

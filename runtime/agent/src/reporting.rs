@@ -18,10 +18,11 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use crate::compat::Compat;
 use crate::driver::DriverFailure;
 use crate::observer::Notice;
-use crate::operation::Call;
-use crate::progress::ProgressReport;
+use crate::operation::{Call, Waiting};
+use crate::progress::{ProgressReport, ProgressSink};
 
 /// How long the result of a call may wait for a report that is under way. It
 /// waits at all because the service shall not get two requests at once.
@@ -43,6 +44,14 @@ impl Default for Pacing {
             heartbeat: Duration::from_secs(30),
         }
     }
+}
+
+impl Pacing {
+    /// As the original: each report at once, and none that nobody asked for.
+    pub(crate) const PLAIN: Self = Self {
+        gap: Duration::ZERO,
+        heartbeat: Duration::from_secs(365 * 86_400),
+    };
 }
 
 /// What the service answered to a progress report.
@@ -95,6 +104,8 @@ pub(crate) enum Cause {
     Cancelled(String),
     /// The service does not know the command.
     Abandoned(String),
+    /// Progress cannot be delivered, and the call must not go on without.
+    Unheard,
     /// The servo stops.
     Stopping,
 }
@@ -104,6 +115,7 @@ impl fmt::Display for Cause {
         match self {
             Self::Cancelled(reason) => write!(f, "cancelled by the service: {reason}"),
             Self::Abandoned(reason) => write!(f, "abandoned by the service: {reason}"),
+            Self::Unheard => f.write_str("two progress reports in a row were lost"),
             Self::Stopping => f.write_str("the servo stops"),
         }
     }
@@ -112,11 +124,12 @@ impl fmt::Display for Cause {
 impl Cause {
     /// How a call fails that was cancelled at this moment.
     pub(crate) fn failure(&self, moment: &str) -> DriverFailure {
-        let reason = match self {
-            Self::Stopping => Reason::Stopping,
-            Self::Cancelled(_) | Self::Abandoned(_) => Reason::Cancelled,
+        let (status, reason) = match self {
+            Self::Stopping => (Status::Cancelled, Reason::Stopping),
+            Self::Unheard => (Status::Failed, Reason::Unknown),
+            Self::Cancelled(_) | Self::Abandoned(_) => (Status::Cancelled, Reason::Cancelled),
         };
-        DriverFailure::new(Status::Cancelled, reason, format!("{self} ({moment})"))
+        DriverFailure::new(status, reason, format!("{self} ({moment})"))
     }
 }
 
@@ -165,49 +178,44 @@ impl Unwanted {
 
 /// The reports of one call.
 pub(crate) struct Reporting<'a> {
-    call: &'a Call<'a>,
-    unwanted: &'a Unwanted,
-    watched: watch::Receiver<ProgressReport>,
-    began: Instant,
-    ended: &'a CancellationToken,
+    pub(crate) call: &'a Call<'a>,
+    pub(crate) compat: Compat,
+    pub(crate) unwanted: &'a Unwanted,
+    pub(crate) progress: &'a ProgressSink,
+    pub(crate) watched: watch::Receiver<ProgressReport>,
+    pub(crate) waiting: &'a Waiting,
+    pub(crate) began: Instant,
+    pub(crate) ended: &'a CancellationToken,
     /// When the last report was sent.
-    last: Instant,
+    pub(crate) last: Instant,
     /// How long to leave the service in peace, and how often in a row a report failed.
-    failed: Option<(Duration, u32)>,
+    pub(crate) failed: Option<(Duration, u32)>,
 }
 
-impl<'a> Reporting<'a> {
-    pub(crate) fn new(
-        call: &'a Call<'a>,
-        unwanted: &'a Unwanted,
-        watched: watch::Receiver<ProgressReport>,
-        began: Instant,
-        ended: &'a CancellationToken,
-    ) -> Self {
-        Self {
-            call,
-            unwanted,
-            watched,
-            began,
-            ended,
-            last: Instant::now(),
-            failed: None,
-        }
-    }
-
+impl Reporting<'_> {
     /// Sends the first report; a driver is not started before it was answered
-    /// or lost.
+    /// or lost. Where a lost one is fatal, it is lost only when it failed twice.
     pub(crate) async fn first(&mut self) {
         self.send().await;
+        if self.compat.fatal_progress
+            && let Some((wait, _)) = self.failed
+        {
+            sleep(wait).await;
+            self.send().await;
+        }
     }
 
     /// Sends reports until the call has ended.
     pub(crate) async fn rest(mut self) {
         loop {
-            tokio::select! {
+            let over = tokio::select! {
                 biased;
-                () = self.ended.cancelled() => return,
-                () = Self::due(&mut self.watched, self.last, self.failed, self.call.pacing) => {}
+                () = self.ended.cancelled() => true,
+                () = Self::due(&mut self.watched, self.last, self.failed, self.call.pacing) => false,
+            };
+            let unsent = self.watched.has_changed().unwrap_or(false);
+            if over && !(self.compat.plain_progress && unsent && self.unwanted.cause().is_none()) {
+                return;
             }
             let ended = self.ended;
             let too_late = async {
@@ -218,6 +226,9 @@ impl<'a> Reporting<'a> {
                 biased;
                 () = self.send() => {}
                 () = too_late => return,
+            }
+            if over {
+                return;
             }
         }
     }
@@ -240,7 +251,9 @@ impl<'a> Reporting<'a> {
     }
 
     async fn send(&mut self) {
-        let report = self.watched.borrow_and_update().clone();
+        self.watched.mark_unchanged();
+        self.waiting.count(self.progress);
+        let report = self.progress.take();
         let runtime = self.began.elapsed();
         self.call.observer.notice(Notice::Progress {
             call: self.call.id.clone(),
@@ -260,8 +273,11 @@ impl<'a> Reporting<'a> {
                 None
             }
             Err(Undelivered { wait }) => {
-                let times = self.failed.map_or(0, |(_, times)| times);
-                Some((wait, times.saturating_add(1)))
+                let times = self.failed.map_or(0, |(_, times)| times).saturating_add(1);
+                if self.compat.fatal_progress && times > 1 {
+                    self.unwanted.set(Cause::Unheard);
+                }
+                Some((wait, times))
             }
         };
     }

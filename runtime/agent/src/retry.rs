@@ -93,6 +93,8 @@ pub enum FailureKind {
 pub struct RetryPolicy {
     usual: Duration,
     jitter: f64,
+    /// Whether every failure is one without an answer.
+    plain: bool,
 }
 
 /// `SERVO_RETRY_DELAY_SEC` is no positive number.
@@ -107,6 +109,7 @@ impl Default for RetryPolicy {
         Self {
             usual: USUAL,
             jitter: 0.1,
+            plain: false,
         }
     }
 }
@@ -144,6 +147,16 @@ impl RetryPolicy {
         }
     }
 
+    /// By the table alone, as the original: no jitter, and no difference
+    /// between one failure and another.
+    #[must_use]
+    pub fn plain(self) -> Self {
+        Self {
+            plain: true,
+            ..self.without_jitter()
+        }
+    }
+
     /// How long to wait after the `failures`-th failure in a row (from 1), or
     /// none when the request is given up. `chance` is a random number from 0
     /// up to 1.
@@ -164,6 +177,7 @@ impl RetryPolicy {
             _ => self.usual,
         };
         let wait = match failure {
+            _ if self.plain => usual,
             FailureKind::Unanswered => usual,
             FailureKind::Busy(asked) => asked.min(LONGEST).max(usual),
             FailureKind::Refused => {

@@ -10,15 +10,19 @@ use std::time::Duration;
 use serde_json::Value;
 use servo_protocol::{
     Application, Command, CommandBody, CommandError, Event, Goodbye, Hello, Named, Operation,
-    StatusReply, Success,
+    StatusReply,
 };
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
+use crate::compat::Compat;
 use crate::driver::{AdjustDriver, CallId, MeasureDriver};
+use crate::environment::EnvironmentCheck;
 use crate::exchange::Exchange;
 use crate::journal::{Journal, NoJournal, Recovered};
 use crate::observer::{NoObserver, Notice, Observer};
 use crate::operation::{CallLimits, Start};
+use crate::pace::Pace;
 use crate::reporting::Pacing;
 use crate::retry::{Backoff, RequestKind, RetryPolicy};
 use crate::shutdown::{ServoHandle, StopReason};
@@ -30,15 +34,6 @@ pub const DEFAULT_AGENT: &str = "github.com/opsani/servo";
 
 /// Longest sleep that the service can order. After a day, ask again.
 const LONGEST_SLEEP: Duration = Duration::from_secs(86_400);
-
-/// Where ours follows the original although the protocol recommends otherwise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Compat {
-    /// Adds `perf` as a copy of `requests throughput` (section 4.3).
-    pub perf_alias: bool,
-    /// Leaves `status` out of successful MEASUREMENT and ADJUSTMENT (section 4.4).
-    pub bare_success: bool,
-}
 
 /// What a servo needs to know.
 #[derive(Debug, Clone)]
@@ -55,8 +50,8 @@ pub struct ServoConfig {
     pub perf: Option<String>,
     /// Where the original is followed.
     pub compat: Compat,
-    /// Wait before HELLO and before each report (`--delay`).
-    pub delay: Duration,
+    /// What happens before HELLO and before each report.
+    pub pace: Pace,
     /// When failed requests are repeated.
     pub retry: RetryPolicy,
     /// How often progress is reported.
@@ -78,7 +73,7 @@ impl ServoConfig {
             servo_uid: None,
             perf: None,
             compat: Compat::default(),
-            delay: Duration::ZERO,
+            pace: Pace::default(),
             retry: RetryPolicy::default(),
             pacing: Pacing::default(),
             measure_limits: CallLimits::default(),
@@ -103,6 +98,9 @@ pub struct Servo {
     pub(crate) exchange: Exchange,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) journal: Arc<dyn Journal>,
+    /// Whether somebody can go on with what is left in the journal.
+    keeps_journal: bool,
+    pub(crate) environment: Option<Arc<dyn EnvironmentCheck>>,
     pub(crate) stops: ServoHandle,
     /// What was in hand when the servo before this one ended.
     recovered: Recovered,
@@ -117,12 +115,12 @@ impl Servo {
         let observer: Arc<dyn Observer> = Arc::new(NoObserver);
         let exchange = Exchange {
             transport,
-            retry: config.retry,
-            success: if config.compat.bare_success {
-                Success::Original
+            retry: if config.compat.plain_retries {
+                config.retry.plain()
             } else {
-                Success::WithStatus
+                config.retry
             },
+            compat: config.compat,
             servo_uid: config.servo_uid.clone(),
             observer: Arc::clone(&observer),
         };
@@ -132,6 +130,8 @@ impl Servo {
             exchange,
             observer,
             journal: Arc::new(NoJournal),
+            keeps_journal: false,
+            environment: None,
             stops: ServoHandle::default(),
             recovered: Recovered::Nothing,
             described: None,
@@ -150,6 +150,15 @@ impl Servo {
     #[must_use]
     pub fn with_journal(mut self, journal: Arc<dyn Journal>) -> Self {
         self.journal = journal;
+        self.keeps_journal = true;
+        self
+    }
+
+    /// Lets somebody check the environment that a command asks for. Without, it
+    /// is never the right one.
+    #[must_use]
+    pub fn with_environment(mut self, environment: Arc<dyn EnvironmentCheck>) -> Self {
+        self.environment = Some(environment);
         self
     }
 
@@ -170,7 +179,7 @@ impl Servo {
     /// Runs until told to stop, and returns why it stopped. After
     /// [`StopReason::Restart`] the caller begins again with a new servo.
     pub async fn run(mut self) -> StopReason {
-        self.delay_point().await;
+        self.delay_point("say HELLO").await;
         let greeted = self.greet().await;
         if greeted {
             self.work().await;
@@ -233,10 +242,19 @@ impl Servo {
                     operation,
                     cmd_uid,
                     problem,
-                }) => self.refuse(operation, cmd_uid, &problem).await,
+                }) => {
+                    Turn::new(self, cmd_uid, CallId::random())
+                        .refuse(operation, &problem)
+                        .await
+                }
                 Err(error) => match StatusReply::parse(&answer) {
-                    Ok(status) if status.is_out_of_step() => Reported::out_of_step(&status),
+                    Ok(status) if status.is_out_of_step() && !self.config.compat.only_cancel => {
+                        Reported::out_of_step(&status)
+                    }
                     _ => {
+                        if error == CommandError::NoCommand {
+                            self.delay_point("ask again").await;
+                        }
                         let wait = backoff.next();
                         tracing::warn!(?wait, "{error}");
                         self.observer.notice(Notice::Malformed {
@@ -262,6 +280,7 @@ impl Servo {
                 backoff.reset();
                 true
             }
+            Reported::Left => false,
             Reported::OutOfStep(reason) => {
                 tracing::warn!("out of step with the service, greeting again: {reason}");
                 self.observer.notice(Notice::OutOfStep { reason });
@@ -285,7 +304,7 @@ impl Servo {
             .control()
             .is_some_and(|control| control.environment.is_some());
         let Command { body, cmd_uid } = command;
-        let mut turn = Turn::new(self, cmd_uid, call);
+        let mut turn = Turn::new(self, cmd_uid, call).with_param(answer);
         let operation = match &body {
             CommandBody::Describe(_) => Some(Operation::Describe),
             CommandBody::Measure(_) => Some(Operation::Measure),
@@ -293,10 +312,10 @@ impl Servo {
             CommandBody::Sleep(_) => None,
         };
         if let Some(operation) = operation {
-            if asks_environment {
-                return turn.mismatch(operation).await;
-            }
             if let Err(reported) = turn.accept(operation, answer).await {
+                return reported;
+            }
+            if asks_environment && let Err(reported) = turn.environment(operation).await {
                 return reported;
             }
         }
@@ -313,37 +332,46 @@ impl Servo {
                     .and_then(Value::as_str)
                     .map(str::to_owned);
                 self.observer.notice(Notice::Sleeping { wait, reason });
-                self.rest(wait).await;
-                self.delay_point().await;
+                if !matches!(self.config.pace, Pace::Interactive(_)) {
+                    self.rest(wait).await;
+                }
+                self.delay_point("ask for the next command").await;
                 Reported::InStep
             }
         }
     }
 
-    async fn refuse(
-        &mut self,
-        operation: Operation,
-        cmd_uid: Option<String>,
-        problem: &str,
-    ) -> Reported {
-        Turn::new(self, cmd_uid, CallId::random())
-            .refuse(operation, problem)
-            .await
-    }
-
     /// Waits, unless told to stop.
     async fn rest(&self, wait: Duration) {
+        self.unless_stopped(sleep(wait)).await;
+    }
+
+    async fn unless_stopped(&self, done: impl Future<Output = ()>) {
+        let stop = if self.config.compat.patient_stops {
+            self.stops.now()
+        } else {
+            self.stops.any()
+        };
         tokio::select! {
             biased;
-            () = self.stops.any().cancelled() => {}
-            () = sleep(wait) => {}
+            () = stop.cancelled() => {}
+            () = done => {}
         }
     }
 
-    /// The wait of `--delay`.
-    pub(crate) async fn delay_point(&self) {
-        if !self.config.delay.is_zero() {
-            self.rest(self.config.delay).await;
+    /// Where `--delay` waits and `--interactive` asks; `next` is what comes then.
+    pub(crate) async fn delay_point(&self, next: &str) {
+        match &self.config.pace {
+            Pace::Straight => {}
+            Pace::Delay(delay) => self.rest(*delay).await,
+            Pace::Interactive(prompt) => self.unless_stopped(prompt.line(next)).await,
         }
+    }
+
+    /// Set when a call is to be left where it waits: at a restart, provided
+    /// that the next servo will find it.
+    pub(crate) fn leave(&self) -> Option<&CancellationToken> {
+        let finds = self.keeps_journal && !self.config.compat.patient_stops;
+        finds.then(|| self.stops.leave())
     }
 }

@@ -51,6 +51,8 @@ pub struct ServoHandle {
     /// Set by both kinds of stop.
     after_turn: CancellationToken,
     now: CancellationToken,
+    /// Set by a restart.
+    leave: CancellationToken,
 }
 
 impl ServoHandle {
@@ -65,11 +67,19 @@ impl ServoHandle {
     }
 
     /// Lets the running command end and says GOODBYE. The first reason counts.
+    ///
+    /// A [`StopReason::Restart`] does not wait for a call that waits between two
+    /// steps, where a journal is kept: the next servo goes on with it.
     pub fn stop_after_turn(&self, reason: StopReason) {
-        self.reason
+        let restart = *self
+            .reason
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .get_or_insert(reason);
+            .get_or_insert(reason)
+            == StopReason::Restart;
+        if restart {
+            self.leave.cancel();
+        }
         self.after_turn.cancel();
     }
 
@@ -89,6 +99,11 @@ impl ServoHandle {
 
     pub(crate) fn now(&self) -> &CancellationToken {
         &self.now
+    }
+
+    /// Set when a call that waits is to be left where it stands.
+    pub(crate) fn leave(&self) -> &CancellationToken {
+        &self.leave
     }
 
     /// Set by both kinds of stop.

@@ -1,24 +1,28 @@
 //! What one command brings: run the drivers, report (protocol sections 4 and 5).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::Value;
-use servo_protocol::check::{self, Finding};
 use servo_protocol::{
     AdjustParam, Application, Descriptor, Envelope, Event, Failure, MeasureParam, Measurement,
     Metrics, MetricsDescriptor, Named, Number, Operation, Optimization, Progress, Reason, Report,
     State, Status, StatusReply,
 };
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use crate::description::fitted;
 use crate::driver::{AdjustRequest, CallId, DriverFailure, MeasureRequest};
+use crate::environment::CHECK_LIMIT;
 use crate::exchange::Exchange;
 use crate::journal::{Accepted, JournalError};
+use crate::message;
 use crate::observer::{Brought, Notice};
-use crate::operation::{Call, CallLimits, Ended, Start, unrecorded};
-use crate::progress::ProgressReport;
-use crate::reporting::{Answer, NoReporter, Reporter, Undelivered};
+use crate::operation::{Call, CallLimits, Ended, Link, Outcome, Start, stopping, unrecorded};
+use crate::progress::{ProgressReport, ProgressSink};
+use crate::reporting::{Answer, NoReporter, Pacing, Reporter, Undelivered};
 use crate::retry::RequestKind;
 use crate::servo::Servo;
 
@@ -33,6 +37,8 @@ const WORDS_LENGTH: usize = 500;
 pub(crate) enum Reported {
     InStep,
     OutOfStep(String),
+    /// Nothing is reported: the call waits, and the next servo goes on with it.
+    Left,
 }
 
 impl Reported {
@@ -48,11 +54,18 @@ fn words(status: &StatusReply, otherwise: &str) -> String {
     words.chars().take(WORDS_LENGTH).collect()
 }
 
+/// What is about to be sent, for somebody who says when.
+pub(crate) fn about_to_send(envelope: &Envelope) -> String {
+    format!("send {} {}", envelope.event, envelope.param)
+}
+
 /// One turn of the loop that ends with a report.
 pub(crate) struct Turn<'a> {
     servo: &'a mut Servo,
     cmd_uid: Option<String>,
     call: CallId,
+    /// The command's `param`, as it came.
+    param: Option<Arc<Value>>,
 }
 
 impl<'a> Turn<'a> {
@@ -61,7 +74,14 @@ impl<'a> Turn<'a> {
             servo,
             cmd_uid,
             call,
+            param: None,
         }
+    }
+
+    /// With the `param` of the command.
+    pub(crate) fn with_param(mut self, command: &Value) -> Self {
+        self.param = command.get("param").cloned().map(Arc::new);
+        self
     }
 
     /// Records the command; one that cannot be recorded is not carried out.
@@ -80,29 +100,64 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// No plugin for environment checks exists, so the environment is never the
-    /// one asked for, and no driver may run (section 9).
-    pub(crate) async fn mismatch(&mut self, operation: Operation) -> Reported {
-        let failure = Failure {
-            status: Status::EnvironmentMismatch,
-            reason: Some(Reason::NoPlugin),
-            message: Some(
-                "the command asks for an environment, but no environment check is configured"
-                    .to_owned(),
-            ),
+    /// Goes on only in the environment that the command asks for (section 9).
+    pub(crate) async fn environment(&mut self, operation: Operation) -> Result<(), Reported> {
+        let Err(failure) = self.checked_environment(operation).await else {
+            return Ok(());
         };
-        self.fail(operation, failure).await
+        let failure = self.servo.config.compat.own(failure);
+        Err(self.fail(operation, failure).await)
+    }
+
+    async fn checked_environment(&self, operation: Operation) -> Result<(), Failure> {
+        let Some(check) = &self.servo.environment else {
+            let message = "the command asks for an environment, but no environment check is                            configured";
+            return Err(mismatch(Reason::NoPlugin, message));
+        };
+        let stop = self.servo.stops.now();
+        let cancel = CancellationToken::new();
+        let (progress, _watched) = ProgressSink::new(cancel.clone());
+        let call = self.call(self.servo.config.measure_limits, &NoReporter);
+        let deadline = Instant::now() + CHECK_LIMIT;
+        let cx = call.context(&self.link(), progress, cancel.clone(), deadline);
+        let param = self.param.clone().unwrap_or_default();
+        let stopped = async {
+            stop.cancelled().await;
+            cancel.cancel();
+            sleep(call.limits.stop_grace).await;
+        };
+        let checked = tokio::select! {
+            biased;
+            checked = check.check(&cx, operation, &param) => checked,
+            () = stopped => return Err(Failure::from(stopping())),
+            () = sleep(CHECK_LIMIT) => {
+                let message = format!("the environment check took longer than {CHECK_LIMIT:?}");
+                return Err(mismatch(Reason::Timeout, message));
+            }
+        };
+        if checked.is_err() && stop.is_cancelled() {
+            return Err(Failure::from(stopping()));
+        }
+        checked.map_err(|failure| Failure {
+            status: Status::EnvironmentMismatch,
+            ..failure
+        })
     }
 
     /// The command's parameters cannot be used.
     pub(crate) async fn refuse(&mut self, operation: Operation, problem: &str) -> Reported {
         let message = format!("the parameters of {operation} cannot be used: {problem}");
         let failure = DriverFailure::new(Status::Failed, Reason::InvalidInput, message);
-        self.fail(operation, failure.into()).await
+        let failure = self.servo.config.compat.own(failure.into());
+        self.fail(operation, failure).await
     }
 
     pub(crate) async fn describe(&mut self) -> Reported {
-        let outcome = self.descriptor().await.map_err(Failure::from);
+        let compat = self.servo.config.compat;
+        let outcome = self
+            .descriptor()
+            .await
+            .map_err(|failure| compat.own(failure.into()));
         let seen = outcome.clone().map(|d| Brought::Descriptor(Box::new(d)));
         let report = Report {
             outcome,
@@ -145,16 +200,7 @@ impl<'a> Turn<'a> {
             return Ok(None);
         };
         let call = self.call(self.servo.config.adjust_limits, &NoReporter);
-        let driver = driver.as_ref();
-        let application = call
-            .describe(|cx| async move { driver.describe(&cx).await })
-            .await?;
-        let warnings = check::check_application(&application).map_err(|f| contradiction(&f))?;
-        for finding in warnings {
-            let finding = finding.to_string();
-            tracing::warn!("the adjust driver describes something odd: {finding}");
-            self.servo.observer.notice(Notice::Odd { finding });
-        }
+        let application = call.application(driver.as_ref()).await?;
         self.servo.described = Some(application.clone());
         Ok(Some(application))
     }
@@ -164,18 +210,15 @@ impl<'a> Turn<'a> {
             return Ok(Metrics::default());
         };
         let call = self.call(self.servo.config.measure_limits, &NoReporter);
-        let metrics = call
-            .describe(|cx| async move { driver.describe(&cx).await })
-            .await?;
-        check::check_metrics(&metrics).map_err(|f| contradiction(&f))?;
-        Ok(metrics)
+        call.metrics(driver).await
     }
 
     pub(crate) async fn measure(&mut self, param: MeasureParam, start: Start) -> Reported {
         let outcome = match self.measured(param, start).await {
-            Ended::Done(measurement) => Ok(measurement),
-            Ended::Failed(failure) => Err(failure.into()),
-            Ended::Abandoned(reason) => return self.abandon(reason).await,
+            Outcome::Left => return Reported::Left,
+            Outcome::Ended(Ended::Done(measurement)) => Ok(measurement),
+            Outcome::Ended(Ended::Failed(failure)) => Err(failure.into()),
+            Outcome::Ended(Ended::Abandoned(reason)) => return self.abandon(reason).await,
         };
         let seen = outcome.clone().map(Brought::Measurement);
         let report = Report {
@@ -186,9 +229,9 @@ impl<'a> Turn<'a> {
             .await
     }
 
-    async fn measured(&self, param: MeasureParam, start: Start) -> Ended<Measurement> {
+    async fn measured(&self, param: MeasureParam, start: Start) -> Outcome<Measurement> {
         let Some(driver) = self.servo.drivers.measure.as_deref() else {
-            return Ended::Failed(no_driver("measure"));
+            return self.own(no_driver("measure"));
         };
         let request = MeasureRequest {
             metrics: param.metrics,
@@ -197,15 +240,22 @@ impl<'a> Turn<'a> {
         let reporter = self.reporter(Operation::Measure);
         let mut call = self.call(self.servo.config.measure_limits, &reporter);
         call.start = start;
-        match call.measure(driver, &request).await {
-            Ended::Done(mut measurement) => {
-                if self.servo.config.compat.perf_alias {
-                    add_alias(&mut measurement.metrics);
-                }
-                Ended::Done(measurement)
-            }
-            other => other,
+        let mut outcome = call.measure_linked(&self.link(), driver, &request).await;
+        if let Outcome::Ended(Ended::Done(measurement)) = &mut outcome
+            && self.servo.config.compat.perf_alias
+        {
+            add_alias(&mut measurement.metrics);
         }
+        outcome
+    }
+
+    /// A failure of the servo's own making.
+    fn own<T>(&self, failure: DriverFailure) -> Outcome<T> {
+        let mut failure = failure;
+        if self.servo.config.compat.bare_failures {
+            failure.reason = None;
+        }
+        Outcome::Ended(Ended::Failed(failure))
     }
 
     /// Adjusts; `resumed` is where a call goes on and with which request.
@@ -215,9 +265,10 @@ impl<'a> Turn<'a> {
         resumed: Option<(Start, AdjustRequest)>,
     ) -> Reported {
         let outcome = match self.adjusted(param, resumed).await {
-            Ended::Done(state) => Ok(state),
-            Ended::Failed(failure) => Err(failure.into()),
-            Ended::Abandoned(reason) => return self.abandon(reason).await,
+            Outcome::Left => return Reported::Left,
+            Outcome::Ended(Ended::Done(state)) => Ok(state),
+            Outcome::Ended(Ended::Failed(failure)) => Err(failure.into()),
+            Outcome::Ended(Ended::Abandoned(reason)) => return self.abandon(reason).await,
         };
         let seen = outcome.clone().map(Brought::State);
         let report = Report {
@@ -232,27 +283,34 @@ impl<'a> Turn<'a> {
         &mut self,
         param: AdjustParam,
         resumed: Option<(Start, AdjustRequest)>,
-    ) -> Ended<State> {
+    ) -> Outcome<State> {
         let Some(driver) = self.servo.drivers.adjust.clone() else {
-            return Ended::Failed(no_driver("adjust"));
+            return self.own(no_driver("adjust"));
         };
         let (start, request) = match resumed {
             Some(resumed) => resumed,
             None => match self.adjust_request(&param).await {
                 Ok(request) => (Start::Fresh, request),
-                Err(failure) => return Ended::Failed(failure),
+                Err(failure) => return self.own(failure),
             },
         };
         let reporter = self.reporter(Operation::Adjust);
         let mut call = self.call(self.servo.config.adjust_limits, &reporter);
         call.start = start;
-        match call.adjust(driver.as_ref(), &request).await {
+        let requested = self.servo.config.compat.requested_state;
+        let link = self.link();
+        let outcome = call.adjust_linked(&link, driver.as_ref(), &request);
+        let ended = match outcome.await {
+            Outcome::Left => return Outcome::Left,
+            Outcome::Ended(ended) => ended,
+        };
+        Outcome::Ended(match ended {
             // The driver's state or the requested one, never a mixture (section 17).
-            Ended::Done(applied) if applied.is_empty() => Ended::Done(param.state),
+            Ended::Done(applied) if applied.is_empty() || requested => Ended::Done(param.state),
             Ended::Done(applied) => Ended::Done(State::from(applied)),
             Ended::Failed(failure) => Ended::Failed(failure),
             Ended::Abandoned(reason) => Ended::Abandoned(reason),
-        }
+        })
     }
 
     /// A value must have been described before it can be asked for; a servo that
@@ -261,17 +319,18 @@ impl<'a> Turn<'a> {
         &mut self,
         param: &AdjustParam,
     ) -> Result<AdjustRequest, DriverFailure> {
+        if self.servo.config.compat.unchecked {
+            return Ok(AdjustRequest {
+                application: param.state.application.clone(),
+                control: param.control.clone(),
+            });
+        }
         let described = match self.servo.described.clone() {
             Some(described) => described,
             None => self.application().await?.unwrap_or_default(),
         };
-        let application =
-            check::check_adjustment(&param.state.application, &described).map_err(|finding| {
-                let (status, reason) = (Status::Rejected, Reason::InvalidSetting);
-                DriverFailure::new(status, reason, finding.to_string())
-            })?;
         Ok(AdjustRequest {
-            application,
+            application: fitted(&param.state.application, &described)?,
             control: param.control.clone(),
         })
     }
@@ -283,12 +342,24 @@ impl<'a> Turn<'a> {
             app: &self.servo.config.app,
             cmd_uid: self.cmd_uid.clone(),
             limits,
-            pacing: self.servo.config.pacing,
+            pacing: if self.servo.config.compat.plain_progress {
+                Pacing::PLAIN
+            } else {
+                self.servo.config.pacing
+            },
             reporter,
             journal: self.servo.journal.as_ref(),
             observer: self.servo.observer.as_ref(),
             stop,
             start: Start::Fresh,
+        }
+    }
+
+    fn link(&self) -> Link<'_> {
+        Link {
+            param: self.param.clone(),
+            leave: self.servo.leave(),
+            compat: self.servo.config.compat,
         }
     }
 
@@ -347,9 +418,10 @@ impl<'a> Turn<'a> {
     async fn report(
         &mut self,
         operation: Operation,
-        event: Event,
+        mut event: Event,
         outcome: Result<Brought, Failure>,
     ) -> Reported {
+        shorten(&mut event);
         self.servo
             .observer
             .notice(Notice::Ended { operation, outcome });
@@ -365,9 +437,16 @@ impl<'a> Turn<'a> {
         let Ok(envelope) = packed else {
             return Reported::InStep;
         };
+        if self.servo.config.compat.silent_stops && self.servo.stops.now().is_cancelled() {
+            self.servo
+                .observer
+                .notice(Notice::Undelivered { operation });
+            self.close().await;
+            return Reported::InStep;
+        }
         let ended = self.servo.journal.ended(&self.call, &envelope).await;
         self.unless_recorded(ended);
-        self.servo.delay_point().await;
+        self.servo.delay_point(&about_to_send(&envelope)).await;
         self.deliver(operation, &envelope).await
     }
 
@@ -381,7 +460,7 @@ impl<'a> Turn<'a> {
         };
         observer.notice(Notice::Delivered { operation });
         self.close().await;
-        if reply.is_out_of_step() {
+        if reply.is_out_of_step() && !self.servo.config.compat.only_cancel {
             return Reported::out_of_step(&reply);
         }
         if reply.status != Status::Ok {
@@ -407,18 +486,22 @@ impl Reporter for ServiceReporter<'_> {
         runtime: Duration,
     ) -> Result<Answer, Undelivered> {
         let seconds = i64::try_from(runtime.as_secs()).unwrap_or(i64::MAX);
-        let progress = Progress {
+        let compat = self.exchange.compat;
+        let mut progress = Progress {
             progress: report.percent.map(Number::from),
             runtime: Some(Number::Integer(seconds)),
             message: report.message.clone(),
-            stage: report.stage.clone(),
-            stageprogress: report.stage_percent.map(Number::from),
-            time_remain: report
-                .time_remaining
-                .map(|left| Number::from(left.as_secs_f64())),
             cmd_uid: self.cmd_uid.clone(),
             ..Progress::default()
         };
+        if !compat.plain_progress {
+            progress.stage.clone_from(&report.stage);
+            progress.stageprogress = report.stage_percent.map(Number::from);
+            progress.time_remain = report
+                .time_remaining
+                .map(|left| Number::from(left.as_secs_f64()));
+            progress.log.clone_from(&report.log);
+        }
         let event = Event::Progress(self.operation, progress);
         // The sink lets only finite numbers through, so it can be packed.
         let Ok(envelope) = self.exchange.pack(&event) else {
@@ -434,7 +517,7 @@ impl Reporter for ServiceReporter<'_> {
         let Ok(reply) = StatusReply::parse(&answer) else {
             return Ok(Answer::Proceed);
         };
-        if reply.is_out_of_step() {
+        if reply.is_out_of_step() && !compat.only_cancel {
             return Ok(Answer::Abandon(words(&reply, "no reason given")));
         }
         Ok(match reply.status {
@@ -448,14 +531,30 @@ impl Reporter for ServiceReporter<'_> {
     }
 }
 
+fn mismatch(reason: Reason, message: impl Into<String>) -> Failure {
+    Failure {
+        status: Status::EnvironmentMismatch,
+        reason: Some(reason),
+        message: Some(message.into()),
+    }
+}
+
+/// Keeps the message of a failure within its limit.
+fn shorten(event: &mut Event) {
+    let failure = match event {
+        Event::Description(Report { outcome, .. }) => outcome.as_mut().err(),
+        Event::Measurement(Report { outcome, .. }) => outcome.as_mut().err(),
+        Event::Adjustment(Report { outcome, .. }) => outcome.as_mut().err(),
+        _ => None,
+    };
+    if let Some(Failure { message, .. }) = failure {
+        *message = message.take().map(message::shortened);
+    }
+}
+
 fn no_driver(what: &str) -> DriverFailure {
     let message = format!("no driver is configured to {what}; add one under `drivers`");
     DriverFailure::new(Status::Failed, Reason::NoDrivers, message)
-}
-
-fn contradiction(finding: &Finding) -> DriverFailure {
-    let message = format!("the driver's description contradicts itself: {finding}");
-    DriverFailure::new(Status::Failed, finding.reason(), message)
 }
 
 /// The original's copy of its main metric (section 4.3).

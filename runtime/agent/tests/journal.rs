@@ -176,6 +176,7 @@ async fn what_was_told_is_found_again() {
             request: began().request,
             state: "{\"from\": 1}".to_owned(),
             left: Duration::from_secs(40),
+            waited: Duration::from_secs(20),
             progress: Some(12.5),
             running: false,
         }

@@ -164,6 +164,7 @@ async fn a_call_that_was_paused_goes_on_with_what_is_left() {
         start: Start::Paused {
             state: "s".to_owned(),
             wait: Duration::from_secs(7),
+            waited: Duration::from_secs(3),
             elapsed: Duration::from_secs(100),
             progress: None,
         },

@@ -41,6 +41,7 @@ fn context() -> CallContext {
     CallContext {
         app: "app".to_owned(),
         call: CallId::random(),
+        param: None,
         progress,
         cancel,
         deadline: tokio::time::Instant::now() + Duration::from_secs(60),

@@ -320,6 +320,7 @@ impl State {
                     request: request.clone(),
                     state: pause.state.clone(),
                     left,
+                    waited: wait.saturating_sub(left),
                     progress: pause.progress,
                     running: call.resumed.is_some(),
                 }))

@@ -70,6 +70,8 @@ pub struct PauseInHand {
     /// What is left of the wait by the wall clock; never more than the whole
     /// of it.
     pub left: Duration,
+    /// What has passed of it.
+    pub waited: Duration,
     /// Percent done when the pause began.
     pub progress: Option<f64>,
     /// Whether the wait was over and the step after it was running.

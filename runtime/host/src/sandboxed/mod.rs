@@ -115,6 +115,7 @@ impl CallObserver for Relay {
             time_remaining: progress
                 .time_remaining
                 .and_then(|seconds| std::time::Duration::try_from_secs_f64(seconds).ok()),
+            log: Vec::new(),
         });
     }
 

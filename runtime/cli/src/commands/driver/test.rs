@@ -74,6 +74,7 @@ impl InSandbox {
         CallContext {
             app: self.app.clone(),
             call: self.call.clone(),
+            param: None,
             progress,
             cancel,
             deadline: Instant::now() + self.wall,

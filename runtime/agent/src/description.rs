@@ -1,0 +1,68 @@
+//! What drivers describe, and whether it can be believed.
+//!
+//! The agent asks before it adjusts, and so do `servo adjust` and `servo
+//! check`. All of them ask here, so that what is refused in production is
+//! refused on a laptop, in the same words.
+
+use servo_protocol::check::{self, Finding};
+use servo_protocol::{Application, AppliedApplication, Metrics, Reason, Status};
+
+use crate::driver::{AdjustDriver, DriverFailure, MeasureDriver};
+use crate::observer::Notice;
+use crate::operation::Call;
+
+impl Call<'_> {
+    /// Asks a driver for the application's settings. What is odd and no error
+    /// goes to the observer.
+    ///
+    /// # Errors
+    /// The driver fails, or its description contradicts itself.
+    pub async fn application(
+        &self,
+        driver: &dyn AdjustDriver,
+    ) -> Result<Application, DriverFailure> {
+        let application = self
+            .describe(|cx| async move { driver.describe(&cx).await })
+            .await?;
+        let warnings = check::check_application(&application).map_err(|f| contradiction(&f))?;
+        for finding in warnings {
+            self.observer.notice(Notice::Odd {
+                finding: finding.to_string(),
+            });
+        }
+        Ok(application)
+    }
+
+    /// Asks a driver for its metrics.
+    ///
+    /// # Errors
+    /// The driver fails, or its description contradicts itself.
+    pub async fn metrics(&self, driver: &dyn MeasureDriver) -> Result<Metrics, DriverFailure> {
+        let metrics = self
+            .describe(|cx| async move { driver.describe(&cx).await })
+            .await?;
+        check::check_metrics(&metrics).map_err(|f| contradiction(&f))?;
+        Ok(metrics)
+    }
+}
+
+/// The values as the driver shall see them, when all of them fit what it
+/// described.
+///
+/// # Errors
+/// One does not: `rejected`, reason `invalid-setting`, before any driver is
+/// asked to adjust.
+pub fn fitted(
+    wanted: &AppliedApplication,
+    described: &Application,
+) -> Result<AppliedApplication, DriverFailure> {
+    check::check_adjustment(wanted, described).map_err(|finding| {
+        let (status, reason) = (Status::Rejected, Reason::InvalidSetting);
+        DriverFailure::new(status, reason, finding.to_string())
+    })
+}
+
+fn contradiction(finding: &Finding) -> DriverFailure {
+    let message = format!("the driver's description contradicts itself: {finding}");
+    DriverFailure::new(Status::Failed, finding.reason(), message)
+}
