@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
-use servo_protocol::EventName;
+use servo_protocol::{EventName, Status};
 use tokio::sync::{broadcast, watch};
 
 use crate::clock::Clock;
@@ -50,6 +50,9 @@ pub enum HubError {
     /// No servo has ever spoken for it.
     #[error("there is no application {0}")]
     Unknown(AppKey),
+    /// The study is not in a state for it.
+    #[error("{0}")]
+    NotNow(String),
     /// The store failed; nothing was changed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -107,11 +110,7 @@ impl Hub {
             .into_iter()
             .map(|(app, state)| (app, Machine::restore(state)))
             .collect();
-        let ended = machines
-            .iter()
-            .map(|(app, machine)| machine.summary(&app.to_string()))
-            .find(StudySummary::ended);
-        Ok(Self {
+        let hub = Self {
             inner: Mutex::new(Inner {
                 store: Some(store),
                 machines,
@@ -120,8 +119,32 @@ impl Hub {
             max_applications: options.max_applications,
             clock: Arc::clone(&options.clock),
             news: broadcast::Sender::new(BACKLOG),
-            ended: watch::Sender::new(ended),
-        })
+            ended: watch::Sender::new(None),
+        };
+        if options.new_study {
+            hub.renew_ended()?;
+        }
+        let ended = hub
+            .apps()
+            .into_iter()
+            .map(|(_, summary)| summary)
+            .find(StudySummary::ended);
+        hub.ended.send_replace(ended);
+        Ok(hub)
+    }
+
+    fn renew_ended(&self) -> Result<(), StoreError> {
+        for (app, summary) in self.apps() {
+            if !summary.ended() {
+                continue;
+            }
+            match self.renew(&app) {
+                Ok(()) => {}
+                Err(HubError::Store(error)) => return Err(error),
+                Err(error) => tracing::warn!(%app, %error, "no new study"),
+            }
+        }
+        Ok(())
     }
 
     /// A panic while the lock was held cannot leave half a change: machines
@@ -149,7 +172,65 @@ impl Hub {
             inner.store()?.create(app, machine.state())?;
             inner.machines.insert(app.clone(), machine);
         }
+        self.look_at_the_clock(&mut inner, app, now)?;
         self.step(&mut inner, app, name.as_str(), input, servo_uid, body, now)
+    }
+
+    /// What has happened by the mere passing of time.
+    fn look_at_the_clock(&self, inner: &mut Inner, app: &AppKey, now: u64) -> Result<(), HubError> {
+        let due = inner
+            .machines
+            .get(app)
+            .is_some_and(|machine| machine.is_due(now));
+        if due {
+            self.step(inner, app, "LOST", Input::Tick, None, b"", now)?;
+        }
+        Ok(())
+    }
+
+    /// The same for every application. What cannot be stored now is found
+    /// again the next time.
+    pub(crate) fn tick(&self) {
+        let now = self.clock.now();
+        let mut inner = self.lock();
+        let apps: Vec<AppKey> = inner.machines.keys().cloned().collect();
+        for app in apps {
+            if let Err(error) = self.look_at_the_clock(&mut inner, &app, now) {
+                tracing::warn!(%app, %error, "that the servo is lost could not be stored");
+            }
+        }
+    }
+
+    /// Lets a study go on that rests.
+    pub(crate) fn resume(&self, app: &AppKey) -> Result<(), HubError> {
+        self.command(app, "RESUME", Input::Resume)
+    }
+
+    /// Begins another study where one has ended.
+    pub(crate) fn renew(&self, app: &AppKey) -> Result<(), HubError> {
+        self.command(app, "NEW-STUDY", Input::Renew(Box::new(self.plan.clone())))?;
+        let name = app.to_string();
+        self.ended.send_if_modified(|first| {
+            let gone = first.as_ref().is_some_and(|summary| summary.app == name);
+            if gone {
+                *first = None;
+            }
+            gone
+        });
+        Ok(())
+    }
+
+    /// A command of the operator, who is told when it does not apply.
+    fn command(&self, app: &AppKey, name: &str, input: Input) -> Result<(), HubError> {
+        let now = self.clock.now();
+        let mut inner = self.lock();
+        match self.step(&mut inner, app, name, input, None, b"", now)? {
+            Reply::Status(reply) if reply.status != Status::Ok => {
+                let reason = reply.reason.map(|reason| reason.to_string());
+                Err(HubError::NotNow(reason.unwrap_or_default()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Ends a study by the operator's wish.
@@ -202,6 +283,15 @@ impl Hub {
                 });
             }
             for notice in reaction.notices {
+                match &notice {
+                    Notice::Paused(pause) => {
+                        tracing::warn!(%app, reason = pause.reason, "the study rests");
+                    }
+                    Notice::Servo(servo) if servo.lost => {
+                        tracing::warn!(%app, agent = servo.agent, "nothing is heard of the servo");
+                    }
+                    _ => {}
+                }
                 // No onlooker is no error.
                 let _ = self.news.send(ServiceEvent {
                     app: app.clone(),
@@ -242,11 +332,43 @@ impl Hub {
             .collect()
     }
 
+    /// The studies before the present one, oldest first.
+    pub(crate) fn earlier(&self, app: &AppKey) -> Result<Vec<StudySummary>, HubError> {
+        let mut inner = self.lock();
+        let earlier = inner.store()?.earlier(app)?;
+        let name = app.to_string();
+        Ok(earlier
+            .into_iter()
+            .map(|state| Machine::restore(state).summary(&name))
+            .collect())
+    }
+
+    /// An earlier study as it ended.
+    pub(crate) fn earlier_view(
+        &self,
+        app: &AppKey,
+        study: u32,
+    ) -> Result<Option<AppView>, HubError> {
+        let mut inner = self.lock();
+        let earlier = inner.store()?.earlier(app)?;
+        let found = earlier.into_iter().find(|state| state.core.study == study);
+        Ok(found.map(|state| AppView::of(app, &Machine::restore(state))))
+    }
+
     pub(crate) fn view(&self, app: &AppKey) -> Option<AppView> {
-        let inner = self.lock();
-        let machine = inner.machines.get(app)?;
+        let now = self.clock.now();
+        let mut inner = self.lock();
+        if let Err(error) = self.look_at_the_clock(&mut inner, app, now) {
+            tracing::warn!(%app, %error, "that the servo is lost could not be stored");
+        }
+        Some(AppView::of(app, inner.machines.get(app)?))
+    }
+}
+
+impl AppView {
+    fn of(app: &AppKey, machine: &Machine) -> Self {
         let state = machine.state();
-        Some(AppView {
+        Self {
             account: app.account().to_owned(),
             application: app.application().to_owned(),
             phase: state.core.phase.clone(),
@@ -258,8 +380,8 @@ impl Hub {
                 .as_ref()
                 .map(|study| study.space.dimensions.clone())
                 .unwrap_or_default(),
-            trials: state.trials.clone(),
-        })
+            trials: machine.trials(),
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 //! settings one after the other, and ends by restoring the best ones it has
 //! seen, or those it found when nothing was better. It is a library with a
 //! [`Service`] that listens on one address, keeps everything in one SQLite
-//! file, and shows a page.
+//! file, and shows a page. [`Service::offline`] is the same without a socket.
 //!
 //! The parts, from the inside out: [`space`] is what may be changed,
 //! [`sampler`] chooses points of it, [`objective`] scores measurements,
@@ -30,7 +30,9 @@ mod wire;
 pub use auth::{Auth, Tokens};
 pub use clock::{Clock, SystemClock};
 pub use hub::{HubError, ServiceEvent};
-pub use machine::{Notice, Scored, StudySummary, Trial, TrialCounts, TrialState};
+pub use machine::{
+    Drift, Notice, Origin, Pause, Scored, StudySummary, Trial, TrialCounts, TrialState,
+};
 pub use objective::ObjectiveSpec;
 pub use options::{AppKey, NameError, ServiceOptions, StudyOptions};
 pub use sampler::SamplerKind;

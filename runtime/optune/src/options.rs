@@ -107,6 +107,9 @@ pub struct StudyOptions {
     pub max_failed_in_a_row: u32,
     /// Seconds that an idle servo is told to sleep.
     pub idle_sleep: u32,
+    /// Least seconds of silence after which a servo counts as lost; longer
+    /// commands and sleeps give it more.
+    pub lost_after: u32,
 }
 
 impl Default for StudyOptions {
@@ -122,6 +125,7 @@ impl Default for StudyOptions {
             sampler: SamplerKind::Auto,
             max_failed_in_a_row: 10,
             idle_sleep: 60,
+            lost_after: 180,
         }
     }
 }
@@ -138,6 +142,8 @@ pub struct ServiceOptions {
     pub auth: Auth,
     /// How new studies are done.
     pub study: StudyOptions,
+    /// Begins another study, with the present options, wherever one has ended.
+    pub new_study: bool,
     /// Host names, beside `localhost` and loopback addresses, under which a
     /// service on a loopback address may be reached.
     pub hosts: Vec<String>,
@@ -155,6 +161,7 @@ impl Default for ServiceOptions {
             data: None,
             auth: Auth::None,
             study: StudyOptions::default(),
+            new_study: false,
             hosts: Vec::new(),
             max_applications: 256,
             clock: Arc::new(SystemClock),

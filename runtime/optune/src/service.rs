@@ -65,6 +65,24 @@ pub struct Service {
     address: SocketAddr,
     stopping: watch::Sender<bool>,
     server: Option<JoinHandle<()>>,
+    ticker: Option<JoinHandle<()>>,
+}
+
+/// Looks at the clock as long as it is not aborted.
+async fn tick(hub: Arc<Hub>) {
+    let mut seconds = tokio::time::interval(Duration::from_secs(1));
+    seconds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        seconds.tick().await;
+        let hub = Arc::clone(&hub);
+        // It may have to write to the disk.
+        if tokio::task::spawn_blocking(move || hub.tick())
+            .await
+            .is_err()
+        {
+            return;
+        }
+    }
 }
 
 impl std::fmt::Debug for Hub {
@@ -89,6 +107,7 @@ impl Service {
         service.address = listener.local_addr().map_err(failed)?;
         let router = service.router.clone();
         let mut stopped = service.stopping.subscribe();
+        service.ticker = Some(tokio::spawn(tick(Arc::clone(&service.hub))));
         service.server = Some(tokio::spawn(async move {
             let stop = async move {
                 // Ends also when the service was dropped.
@@ -133,6 +152,7 @@ impl Service {
             address: options.listen,
             stopping,
             server: None,
+            ticker: None,
         })
     }
 
@@ -241,6 +261,33 @@ impl Service {
         self.hub.stop(app, reason)
     }
 
+    /// Lets a study go on that rests because the application was changed behind
+    /// its back ([`StudySummary::paused`]).
+    ///
+    /// # Errors
+    /// When there is no such application, its study does not rest, or the
+    /// store fails.
+    pub fn resume(&self, app: &AppKey) -> Result<(), HubError> {
+        self.hub.resume(app)
+    }
+
+    /// Begins another study, with the options of the service, for an
+    /// application whose study has ended. The old one stays in the store.
+    ///
+    /// # Errors
+    /// When there is no such application, its study has not ended, or the
+    /// store fails.
+    pub fn new_study(&self, app: &AppKey) -> Result<(), HubError> {
+        self.hub.renew(app)
+    }
+
+    /// Looks at the clock: finds servos that have been silent for too long. A
+    /// listening service does it every second; every request does it for its
+    /// own application.
+    pub fn tick(&self) {
+        self.hub.tick();
+    }
+
     /// Stops answering, lets requests in hand end, and closes the store.
     pub async fn shutdown(mut self) {
         let _ = self.stopping.send(true);
@@ -257,8 +304,8 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        if let Some(server) = &self.server {
-            server.abort();
+        for task in [&self.server, &self.ticker].into_iter().flatten() {
+            task.abort();
         }
         // Connections live on for a moment in tasks of their own.
         self.hub.close();

@@ -162,6 +162,20 @@ impl Domain {
     }
 }
 
+impl Domain {
+    /// Whether a value lies between the lowest and the highest, or is listed.
+    fn spans(&self, value: &Value) -> bool {
+        match (self, value.as_f64()) {
+            (Domain::Range { min, step, count }, Some(value)) => {
+                let max = min + step * count.saturating_sub(1) as f64;
+                let slack = step * TOLERANCE;
+                (min - slack..=max + slack).contains(&value)
+            }
+            _ => self.index_of(value).is_some(),
+        }
+    }
+}
+
 /// One setting that the optimizer may change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Dimension {
@@ -198,6 +212,16 @@ impl Space {
     /// When the description is malformed, too large, or does not tell the
     /// present value of a setting that may be changed.
     pub fn describe(application: &Value) -> Result<(Space, Settings), SpaceError> {
+        let (space, present) = Self::read(application)?;
+        space.all_known(&present)?;
+        Ok((space, present))
+    }
+
+    /// As [`Space::describe`], but a present value may be missing.
+    ///
+    /// # Errors
+    /// When the description is malformed or too large.
+    pub fn read(application: &Value) -> Result<(Space, Settings), SpaceError> {
         let mut space = Space::default();
         let mut present = Settings::default();
         let mut seen = 0_usize;
@@ -257,9 +281,10 @@ impl Space {
         let value = ["value", "default"]
             .iter()
             .filter_map(|key| body.get(*key))
-            .find(|value| value.is_number() || value.is_string())
-            .ok_or_else(|| SpaceError::UnknownValue { at: at.clone() })?;
-        present.set(component, setting, value.clone());
+            .find(|value| value.is_number() || value.is_string());
+        if let Some(value) = value {
+            present.set(component, setting, value.clone());
+        }
         if domain.count() > 1 {
             let unit = body.get("unit").and_then(Value::as_str).map(str::to_owned);
             self.dimensions.push(Dimension {
@@ -272,6 +297,68 @@ impl Space {
             self.fixed.set(component, setting, domain.value(0));
         }
         Ok(())
+    }
+
+    /// Whether a value of every setting is among the present ones.
+    ///
+    /// # Errors
+    /// Names the first that is not.
+    pub fn all_known(&self, present: &Settings) -> Result<(), SpaceError> {
+        let unknown = self
+            .names()
+            .find(|(component, setting)| present.get(component, setting).is_none());
+        match unknown {
+            None => Ok(()),
+            Some((component, setting)) => Err(SpaceError::UnknownValue {
+                at: format!("{component}/{setting}"),
+            }),
+        }
+    }
+
+    /// Component and name of every setting that is sent.
+    pub fn names(&self) -> impl Iterator<Item = (&str, &str)> {
+        let free = self
+            .dimensions
+            .iter()
+            .map(|each| (each.component.as_str(), each.setting.as_str()));
+        let fixed = self.fixed.0.iter().flat_map(|(component, settings)| {
+            settings
+                .keys()
+                .map(|setting| (component.as_str(), setting.as_str()))
+        });
+        free.chain(fixed)
+    }
+
+    fn dimension(&self, component: &str, setting: &str) -> Option<&Dimension> {
+        self.dimensions
+            .iter()
+            .find(|each| each.component == component && each.setting == setting)
+    }
+
+    /// Whether a setting may have a value. Between two steps counts, since an
+    /// application may be found there.
+    #[must_use]
+    pub fn allows(&self, component: &str, setting: &str, value: &Value) -> bool {
+        match self.dimension(component, setting) {
+            Some(dimension) => dimension.domain.spans(value),
+            None => self
+                .fixed
+                .get(component, setting)
+                .is_some_and(|fixed| same(fixed, value)),
+        }
+    }
+
+    /// Whether two values of a setting are one, within the tolerance of the
+    /// grid.
+    #[must_use]
+    pub fn same_value(&self, component: &str, setting: &str, a: &Value, b: &Value) -> bool {
+        let Some(dimension) = self.dimension(component, setting) else {
+            return same(a, b);
+        };
+        match (&dimension.domain, a.as_f64(), b.as_f64()) {
+            (Domain::Range { step, .. }, Some(a), Some(b)) => (a - b).abs() <= step * TOLERANCE,
+            _ => same(a, b),
+        }
     }
 
     /// The values at a point.

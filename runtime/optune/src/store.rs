@@ -22,7 +22,10 @@ use crate::machine::{Command, Core, Snapshot, Study, Trial, Write};
 use crate::options::{AppKey, StudyOptions};
 
 /// One step for each version of the layout; a released one is never changed.
-const MIGRATIONS: [&str; 1] = [include_str!("store/0001.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("store/0001.sql"),
+    include_str!("store/0002.sql"),
+];
 
 /// Name of the database in its folder.
 const FILE: &str = "optune.db";
@@ -177,18 +180,20 @@ impl Store {
     pub fn create(&mut self, app: &AppKey, state: &Snapshot) -> Result<(), StoreError> {
         let transaction = self.connection.transaction()?;
         transaction.execute(
-            "INSERT INTO apps (account, application, uid, core) VALUES (?1, ?2, ?3, ?4)",
+            "INSERT INTO apps (account, application, uid, core, study) VALUES (?1, ?2, ?3, ?4, ?5)",
             params![
                 app.account(),
                 app.application(),
                 state.core.uid,
-                json(&state.core)?
+                json(&state.core)?,
+                state.core.study
             ],
         )?;
         transaction.execute(
-            "INSERT INTO studies (app, seed, plan) VALUES (?1, ?2, ?3)",
+            "INSERT INTO studies (app, number, seed, plan) VALUES (?1, ?2, ?3, ?4)",
             params![
                 transaction.last_insert_rowid(),
+                state.core.study,
                 state.plan.seed.cast_signed(),
                 json(&state.plan)?
             ],
@@ -210,10 +215,10 @@ impl Store {
             return Ok(());
         }
         let transaction = self.connection.transaction()?;
-        let id: i64 = transaction.query_row(
-            "SELECT id FROM apps WHERE account = ?1 AND application = ?2",
+        let (id, mut study): (i64, u32) = transaction.query_row(
+            "SELECT id, study FROM apps WHERE account = ?1 AND application = ?2",
             params![app.account(), app.application()],
-            |row| row.get(0),
+            |row| Ok((row.get(0)?, row.get(1)?)),
         )?;
         if let Some(event) = event {
             transaction.execute(
@@ -222,7 +227,7 @@ impl Store {
             )?;
         }
         for write in writes {
-            apply(&transaction, id, write)?;
+            apply(&transaction, id, &mut study, write)?;
         }
         Ok(transaction.commit()?)
     }
@@ -233,8 +238,9 @@ impl Store {
     /// When the database fails or holds a record that cannot be read.
     pub fn load(&self) -> Result<Vec<(AppKey, Snapshot)>, StoreError> {
         let mut statement = self.connection.prepare(
-            "SELECT apps.id, account, application, core, plan, facts
-             FROM apps JOIN studies ON studies.app = apps.id ORDER BY apps.id",
+            "SELECT apps.id, account, application, apps.core, plan, facts
+             FROM apps JOIN studies ON studies.app = apps.id AND studies.number = apps.study
+             ORDER BY apps.id",
         )?;
         let rows = statement.query_map([], |row| {
             let account: String = row.get(1)?;
@@ -251,11 +257,12 @@ impl Store {
         let mut found = Vec::new();
         for row in rows {
             let (id, app, core, plan, study) = row?;
+            let core_study = core.study;
             let state = Snapshot {
                 plan,
                 core,
                 study,
-                trials: self.trials(id)?,
+                trials: self.trials(id, core_study)?,
                 outstanding: self.outstanding(id)?,
             };
             found.push((app, state));
@@ -271,11 +278,44 @@ impl Store {
         Ok(self.connection.pragma_update(None, "query_only", refuse)?)
     }
 
-    fn trials(&self, app: i64) -> Result<Vec<Trial>, StoreError> {
+    /// The studies of an application before the present one, oldest first.
+    ///
+    /// # Errors
+    /// When the database fails or holds a record that cannot be read.
+    pub fn earlier(&self, app: &AppKey) -> Result<Vec<Snapshot>, StoreError> {
+        let mut statement = self.connection.prepare(
+            "SELECT apps.id, studies.core, plan, facts
+             FROM apps JOIN studies ON studies.app = apps.id AND studies.number < apps.study
+             WHERE account = ?1 AND application = ?2 AND studies.core IS NOT NULL
+             ORDER BY studies.number",
+        )?;
+        let rows = statement.query_map(params![app.account(), app.application()], |row| {
+            let core: Core = parsed(row, 1)?;
+            let study: Option<Study> = match row.get::<_, Option<String>>(3)? {
+                Some(_) => Some(parsed(row, 3)?),
+                None => None,
+            };
+            Ok((row.get::<_, i64>(0)?, core, parsed(row, 2)?, study))
+        })?;
+        let mut found = Vec::new();
+        for row in rows {
+            let (id, core, plan, study) = row?;
+            found.push(Snapshot {
+                trials: self.trials(id, core.study)?,
+                plan,
+                core,
+                study,
+                outstanding: None,
+            });
+        }
+        Ok(found)
+    }
+
+    fn trials(&self, app: i64, study: u32) -> Result<Vec<Trial>, StoreError> {
         let mut statement = self
             .connection
-            .prepare("SELECT body FROM trials WHERE app = ?1 ORDER BY number")?;
-        let trials = statement.query_map([app], |row| parsed(row, 0))?;
+            .prepare("SELECT body FROM trials WHERE app = ?1 AND study = ?2 ORDER BY number")?;
+        let trials = statement.query_map(params![app, study], |row| parsed(row, 0))?;
         Ok(trials.collect::<Result<_, _>>()?)
     }
 
@@ -309,8 +349,33 @@ impl Store {
     }
 }
 
-fn apply(transaction: &Transaction<'_>, app: i64, write: &Write) -> Result<(), StoreError> {
+/// `number` is that of the study that a write belongs to.
+fn apply(
+    transaction: &Transaction<'_>,
+    app: i64,
+    number: &mut u32,
+    write: &Write,
+) -> Result<(), StoreError> {
     match write {
+        Write::Renewed {
+            closed,
+            number: next,
+            plan,
+        } => {
+            transaction.execute(
+                "UPDATE studies SET core = ?3 WHERE app = ?1 AND number = ?2",
+                params![app, *number, json(closed)?],
+            )?;
+            transaction.execute(
+                "INSERT INTO studies (app, number, seed, plan) VALUES (?1, ?2, ?3, ?4)",
+                params![app, next, plan.seed.cast_signed(), json(plan)?],
+            )?;
+            transaction.execute(
+                "UPDATE apps SET study = ?2 WHERE id = ?1",
+                params![app, next],
+            )?;
+            *number = *next;
+        }
         Write::Core(core) => {
             transaction.execute(
                 "UPDATE apps SET core = ?2 WHERE id = ?1",
@@ -319,17 +384,19 @@ fn apply(transaction: &Transaction<'_>, app: i64, write: &Write) -> Result<(), S
         }
         Write::Study(study) => {
             transaction.execute(
-                "UPDATE studies SET objective = ?2, baseline = ?3, facts = ?4 WHERE app = ?1",
-                params![app, study.objective, study.baseline, json(study)?],
+                "UPDATE studies SET objective = ?3, baseline = ?4, facts = ?5
+                 WHERE app = ?1 AND number = ?2",
+                params![app, *number, study.objective, study.baseline, json(study)?],
             )?;
         }
         Write::Trial(trial) => {
             transaction.execute(
                 "INSERT OR REPLACE INTO trials
-                 (app, number, state, score, settings, status, reason, message, started, ended, body)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                 (app, study, number, state, score, settings, status, reason, message, started, ended, body)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
                 params![
                     app,
+                    *number,
                     trial.number,
                     json(&trial.state)?.trim_matches('"'),
                     trial.score,
@@ -345,14 +412,16 @@ fn apply(transaction: &Transaction<'_>, app: i64, write: &Write) -> Result<(), S
         }
         Write::Command(command) => {
             transaction.execute(
-                "INSERT INTO commands (app, seq, uid, operation, body) VALUES (?1, ?2, ?3, ?4, ?5)
+                "INSERT INTO commands (app, seq, uid, operation, body, study)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
                  ON CONFLICT (app, seq) DO UPDATE SET body = excluded.body",
                 params![
                     app,
                     command.seq.cast_signed(),
                     command.uid,
                     command.operation.to_string(),
-                    json(command)?
+                    json(command)?,
+                    *number
                 ],
             )?;
         }
@@ -369,8 +438,16 @@ fn apply(transaction: &Transaction<'_>, app: i64, write: &Write) -> Result<(), S
             measurement,
         } => {
             transaction.execute(
-                "INSERT INTO measurements (app, seq, trial, score, body) VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![app, seq.cast_signed(), trial, score, json(measurement)?],
+                "INSERT INTO measurements (app, seq, trial, score, body, study)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                params![
+                    app,
+                    seq.cast_signed(),
+                    trial,
+                    score,
+                    json(measurement)?,
+                    *number
+                ],
             )?;
         }
     }

@@ -37,6 +37,15 @@ pub(crate) struct Message {
     pub(crate) servo_uid: Option<String>,
 }
 
+/// Whether a body looks like a report of progress; for answers that have to
+/// be given before it was read.
+pub(crate) fn may_be_progress(body: &[u8]) -> bool {
+    const KEY: &[u8] = b"\"progress\"";
+    // It is the first member that servos write, after the name of the event.
+    let head = body.get(..200).unwrap_or(body);
+    head.windows(KEY.len()).any(|window| window == KEY)
+}
+
 /// Reads a body.
 ///
 /// # Errors

@@ -116,6 +116,10 @@ async fn a_token_opens_its_application_and_no_other() {
     .await;
 }
 
+const RESUME: &str = "/api/v1/accounts/acme/applications/shop/resume";
+const STOP: &str = "/api/v1/accounts/acme/applications/shop/stop";
+const STUDIES: &str = "/api/v1/accounts/acme/applications/shop/studies";
+
 #[tokio::test]
 async fn web_pages_of_others_are_kept_out() {
     let service = Service::start(ServiceOptions::default()).await.unwrap();
@@ -128,6 +132,10 @@ async fn web_pages_of_others_are_kept_out() {
         let null: &[(&str, &str)] = &[("Origin", "null")];
         let same: &[(&str, &str)] = &[("Origin", &own)];
         let form: &[(&str, &str)] = &[("Content-Type", "text/plain")];
+        let foreign_json: &[(&str, &str)] = &[
+            ("Origin", "http://evil.example"),
+            ("Content-Type", "application/json"),
+        ];
         let json_type: &[(&str, &str)] = &[("Content-Type", "application/json; charset=utf-8")];
         let table = [
             ("GET", "/", rebound, 421),
@@ -140,8 +148,20 @@ async fn web_pages_of_others_are_kept_out() {
             ("POST", PATH, form, 200),
             ("POST", "/api/v1/trials", form, 415),
             ("POST", "/api/v1/trials", &[], 415),
-            // There is no change yet; the type at least is right.
             ("POST", "/api/v1/trials", json_type, 405),
+            ("POST", RESUME, form, 415),
+            ("POST", RESUME, &[], 415),
+            ("POST", STOP, form, 415),
+            ("POST", STUDIES, form, 415),
+            ("POST", RESUME, foreign_json, 403),
+            ("POST", STOP, foreign_json, 403),
+            ("POST", STUDIES, foreign_json, 403),
+            ("GET", RESUME, &[], 405),
+            ("GET", STOP, &[], 405),
+            // Through all guards: the body is read, and is of no use.
+            ("POST", RESUME, json_type, 400),
+            ("POST", STOP, json_type, 400),
+            ("POST", STUDIES, json_type, 400),
         ];
         for (method, path, headers, expected) in table {
             let answer = request(

@@ -80,22 +80,74 @@ impl Drop for Killable {
     }
 }
 
-/// Plays a study. `with` starts the service for each single request.
+/// Plays a study in which everything happens. `with` starts the service for
+/// each single request.
 fn play(mut with: impl FnMut(&mut dyn FnMut(SocketAddr))) -> Value {
     let mut ask = |request: &dyn Fn(SocketAddr) -> Value| {
         let mut answer = Value::Null;
         with(&mut |address| answer = request(address));
         answer
     };
+    let hello = |address| event(address, "HELLO", json!({"agent": "x"}));
     let mut in_force = found();
-    ask(&|address| event(address, "HELLO", json!({"agent": "x"})));
-    loop {
+    let mut seen = Vec::new();
+    let mut max = 4;
+    ask(&hello);
+    for turn in 1.. {
         let command = ask(&next);
         assert_eq!(ask(&next), command, "another command after a restart");
-        if command["cmd"] == "SLEEP" {
-            break;
+        let cmd = command["cmd"].as_str().unwrap().to_owned();
+        seen.push(cmd.clone());
+        if cmd == "SLEEP" {
+            let view = ask(&|address| get(address, "/api/v1/trials").json());
+            let state = &view["summary"]["state"];
+            seen.push(format!("{}: {}", state, view["summary"]["reason"]));
+            match state.as_str().unwrap() {
+                // Drift: the operator lets it go on.
+                "paused" => assert_eq!(
+                    ask(&|address| change(address, "resume").json())["summary"]["state"],
+                    "exploring"
+                ),
+                "done" if view["summary"]["study"] == 2 => {
+                    assert_eq!(
+                        ask(&|address| change(address, "studies").json())["summary"]["study"],
+                        3
+                    );
+                }
+                _ => break,
+            }
+            continue;
         }
-        let (name, param) = report(&command, &mut in_force);
+        let (name, mut param) = report(&command, &mut in_force);
+        match turn {
+            // Goodbye in the middle of trial 1, by a servo that comes back.
+            4 => {
+                ask(&|address| event(address, "GOODBYE", json!({"reason": "SIGTERM"})));
+                ask(&hello);
+                continue;
+            }
+            // A trial that fails.
+            8 => param = json!({"status": "rejected", "reason": "unstable"}),
+            // Killed in the middle of a trial, and the application changed.
+            12 => {
+                ask(&hello);
+            }
+            13 => {
+                assert_eq!(cmd, "DESCRIBE");
+                let cpu = "/descriptor/application/components/web/settings/cpu/value";
+                *param.pointer_mut(cpu).unwrap() = json!(0.5);
+            }
+            // The application offers other values.
+            17 => {
+                ask(&hello);
+                max = 3;
+            }
+            _ => {}
+        }
+        if cmd == "DESCRIBE" {
+            param["descriptor"]["application"]["components"]["web"]["settings"]["cpu"]["max"] =
+                json!(max);
+        }
         // The answer is lost in a crash: sent again.
         for _ in 0..2 {
             let param = param.clone();
@@ -105,13 +157,17 @@ fn play(mut with: impl FnMut(&mut dyn FnMut(SocketAddr))) -> Value {
             );
         }
     }
-    let mut view = ask(&|address| get(address, "/api/v1/trials").json());
-    for trial in view["trials"].as_array_mut().unwrap() {
-        trial["started"].take();
-        trial["ended"].take();
+    let mut all = Vec::new();
+    for study in 1..=3 {
+        let path = format!("/api/v1/trials?study={study}");
+        let mut view = ask(&move |address| get(address, &path).json());
+        for trial in view["trials"].as_array_mut().unwrap() {
+            trial["started"].take();
+            trial["ended"].take();
+        }
+        all.push(json!([view["trials"], view["summary"]]));
     }
-    assert_eq!(view["summary"]["state"], "done");
-    json!([view["trials"], view["summary"], in_force])
+    json!([all, in_force, seen])
 }
 
 #[test]
@@ -128,4 +184,19 @@ fn killed_before_every_request_it_goes_on_as_before() {
         work(service.1);
     });
     assert_eq!(found, expected);
+    // Everything has happened.
+    let [all, _, seen] = expected.as_array().unwrap().as_slice() else {
+        panic!()
+    };
+    let text = all.to_string();
+    for what in [
+        "\"lost\"",
+        "\"again_of\":1",
+        "\"unstable\"",
+        "\"imported\"",
+        "offers other settings",
+    ] {
+        assert!(text.contains(what), "{what} did not happen: {text}");
+    }
+    assert!(seen.to_string().contains("web/cpu is 0.5"), "{seen}");
 }

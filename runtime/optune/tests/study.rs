@@ -89,11 +89,11 @@ async fn a_study_with_faults_ends_on_the_best_settings() {
         assert_eq!(in_force, found());
         event(address, name, param);
 
-        // Trial 3: goodbye in the middle; the command waits for the servo.
+        // Trial 3: the servo starts again in the middle; the command waits.
         let (name, param) = report(&next(address), &mut in_force);
         event(address, name, param);
         let measure = next(address);
-        event(address, "GOODBYE", json!({"reason": "SIGTERM"}));
+        event(address, "GOODBYE", json!({"reason": "restart"}));
         assert_eq!(trials(address)["servo"]["connected"], false);
         event(address, "HELLO", json!({"agent": "github.com/opsani/servo"}));
         assert_eq!(next(address), measure);
@@ -103,6 +103,10 @@ async fn a_study_with_faults_ends_on_the_best_settings() {
         param["reason"] = json!("success");
         param["cmd_uid"] = measure["cmd_uid"].clone();
         assert_eq!(event(address, name, param), ok);
+
+        // It was away, so it is asked what is in force.
+        assert_eq!(next(address)["cmd"], "DESCRIBE");
+        event_of(address, &mut in_force);
 
         // Trial 4: a failure message of 3 MB is taken and cut.
         event_of(address, &mut in_force);
@@ -255,4 +259,123 @@ async fn a_known_client_is_always_answered_200() {
         assert_eq!(get(address, "/healthz").json(), json!({"status": "ok"}));
     })
     .await;
+}
+
+#[tokio::test]
+async fn drift_is_told_and_the_operator_decides() {
+    let service = Service::start(options(3)).await.unwrap();
+    let address = service.local_addr();
+    let mut news = service.events();
+    aside(move || {
+        let mut in_force = found();
+        for _ in 0..4 {
+            event_of(address, &mut in_force);
+        }
+        // Trial 1 is in force; somebody changes it while the servo is away.
+        let applied = in_force.clone();
+        event(address, "HELLO", json!({"agent": "x"}));
+        in_force = found();
+        in_force["application"]["components"]["web"]["settings"]["cpu"]["value"] = json!(4);
+        event_of(address, &mut in_force);
+        let rest = next(address);
+        assert_eq!(rest["cmd"], "SLEEP");
+        let reason = rest["param"]["data"]["reason"].as_str().unwrap().to_owned();
+        assert!(reason.contains("web/cpu is 4 and was"), "{reason}");
+        let summary = &trials(address)["summary"];
+        assert_eq!(
+            (&summary["state"], &summary["reason"]),
+            (&json!("paused"), &json!(reason))
+        );
+        assert_eq!(summary["paused"]["drift"][0]["setting"], "cpu");
+        assert_eq!(
+            change(address, "studies").status,
+            409,
+            "the study has not ended"
+        );
+        let resumed = change(address, "resume");
+        assert_eq!(
+            (resumed.status, &resumed.json()["summary"]["state"]),
+            (200, &json!("exploring"))
+        );
+        assert_eq!(change(address, "resume").status, 409, "it does not rest");
+        let adjust = next(address);
+        assert_eq!(adjust["param"]["state"], applied);
+    })
+    .await;
+    let paused = std::iter::from_fn(|| news.try_recv().ok())
+        .map(|event| serde_json::to_value(&event).unwrap())
+        .find(|event| event["kind"] == "paused");
+    assert_eq!(paused.unwrap()["data"]["drift"][0]["found"], 4);
+}
+
+#[tokio::test]
+async fn another_study_follows_one_that_has_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let with = |new_study| ServiceOptions {
+        data: Some(folder.path().to_owned()),
+        new_study,
+        ..options(1)
+    };
+    let service = Service::start(with(false)).await.unwrap();
+    let address = service.local_addr();
+    let finished = service.finished();
+    let in_force = aside(move || {
+        let mut in_force = found();
+        while next(address)["cmd"] != "SLEEP" {
+            event_of(address, &mut in_force);
+        }
+        in_force
+    })
+    .await;
+    assert_eq!(finished.await.unwrap().study, 1);
+    service.shutdown().await;
+    // By the option at the start, and by the API.
+    let mut in_force = in_force;
+    for study in [2, 3] {
+        let service = Service::start(with(study == 2)).await.unwrap();
+        let address = service.local_addr();
+        let finished = service.finished();
+        let before = in_force.clone();
+        in_force = aside(move || {
+            if study == 3 {
+                assert_eq!(change(address, "studies").json()["summary"]["study"], 3);
+            }
+            while next(address)["cmd"] != "SLEEP" {
+                event_of(address, &mut in_force);
+            }
+            let view = trials(address);
+            assert_eq!(
+                (&view["summary"]["study"], &view["summary"]["state"]),
+                (&json!(study), &json!("done"))
+            );
+            let path = "/api/v1/accounts/acme/applications/shop/";
+            let all = get(address, &format!("{path}studies")).json();
+            let numbers: Vec<u64> = all
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|each| each["study"].as_u64().unwrap())
+                .collect();
+            assert_eq!(numbers, (1..=study).collect::<Vec<_>>());
+            let first = get(address, &format!("{path}trials?study=1")).json();
+            assert_eq!(first["summary"]["state"], "done");
+            assert_eq!(first["trials"].as_array().unwrap().len(), 1);
+            assert_eq!(get(address, &format!("{path}trials?study=9")).status, 404);
+            in_force
+        })
+        .await;
+        // The baseline of the new study is what the last one left.
+        let summary = service
+            .summary(&AppKey::new("acme", "shop").unwrap())
+            .unwrap();
+        assert_eq!(summary.baseline.unwrap().settings.to_state(), before);
+        if study == 2 {
+            assert_eq!(
+                finished.await.unwrap().study,
+                2,
+                "the ended one was replaced before"
+            );
+        }
+        service.shutdown().await;
+    }
 }

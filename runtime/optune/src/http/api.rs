@@ -1,17 +1,24 @@
-//! What the page and programs read.
+//! What the page and programs read, and what an operator may change.
+//!
+//! A change needs the same token as reading, a JSON content type, and no
+//! foreign origin: a page of another site can send none of the three together
+//! without asking the browser first, and the browser is told nothing.
 
 use std::convert::Infallible;
 
+use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Json, Response};
 use futures_util::stream;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::{Refusal, Shared, not_found};
 use crate::auth::Scope;
+use crate::hub::HubError;
 use crate::machine::StudySummary;
 use crate::options::AppKey;
 
@@ -71,26 +78,143 @@ fn chosen(
     }
 }
 
+/// `?study=2`: an earlier study in place of the present one.
+fn wanted(uri: &Uri) -> Option<u32> {
+    uri.query()?
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("study="))
+        .and_then(|number| number.parse().ok())
+}
+
 fn list(
     shared: &Shared,
     headers: &HeaderMap,
     path: Option<(String, String)>,
+    wanted: Option<u32>,
 ) -> Result<Response, Refusal> {
     let app = chosen(shared, headers, path)?;
     let view = shared.hub.view(&app).ok_or_else(not_found)?;
+    let view = match wanted {
+        Some(study) if study != view.summary.study => shared
+            .hub
+            .earlier_view(&app, study)
+            .map_err(refusal)?
+            .ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "there is no such study"))?,
+        _ => view,
+    };
     Ok(Json(view).into_response())
 }
 
 pub(super) async fn trials(
     State(shared): State<Shared>,
     Path(path): Path<(String, String)>,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Response {
-    list(&shared, &headers, Some(path)).into_response()
+    list(&shared, &headers, Some(path), wanted(&uri)).into_response()
 }
 
-pub(super) async fn single_trials(State(shared): State<Shared>, headers: HeaderMap) -> Response {
-    list(&shared, &headers, None).into_response()
+pub(super) async fn single_trials(
+    State(shared): State<Shared>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    list(&shared, &headers, None, wanted(&uri)).into_response()
+}
+
+/// Every study of an application, the present one last.
+pub(super) async fn studies(
+    State(shared): State<Shared>,
+    Path(path): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    let listed = chosen(&shared, &headers, Some(path)).and_then(|app| {
+        let now = shared.hub.view(&app).ok_or_else(not_found)?;
+        let mut all = shared.hub.earlier(&app).map_err(refusal)?;
+        all.push(now.summary);
+        Ok(Json(all))
+    });
+    listed.into_response()
+}
+
+/// What an operator may say with a change.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct Said {
+    reason: Option<String>,
+}
+
+/// Makes a change and answers with the study as it stands then.
+fn change(
+    shared: &Shared,
+    headers: &HeaderMap,
+    path: (String, String),
+    body: &Bytes,
+    make: impl FnOnce(&AppKey, Said) -> Result<(), HubError>,
+) -> Result<Response, Refusal> {
+    let app = chosen(shared, headers, Some(path))?;
+    let said = match body.as_ref() {
+        [] => Said::default(),
+        body => serde_json::from_slice(body).map_err(|error| {
+            Refusal::new(
+                StatusCode::BAD_REQUEST,
+                format!("the body is of no use: {error}"),
+            )
+        })?,
+    };
+    make(&app, said).map_err(refusal)?;
+    let view = shared.hub.view(&app).ok_or_else(not_found)?;
+    Ok(Json(json!({ "summary": view.summary })).into_response())
+}
+
+fn refusal(error: HubError) -> Refusal {
+    match error {
+        HubError::Unknown(_) => not_found(),
+        error @ HubError::NotNow(_) => Refusal::new(StatusCode::CONFLICT, error.to_string()),
+        error => Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+    }
+}
+
+/// Lets a study go on that rests.
+pub(super) async fn resume(
+    State(shared): State<Shared>,
+    Path(path): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    change(&shared, &headers, path, &body, |app, _| {
+        shared.hub.resume(app)
+    })
+    .into_response()
+}
+
+/// Ends a study by way of its best settings.
+pub(super) async fn stop(
+    State(shared): State<Shared>,
+    Path(path): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    change(&shared, &headers, path, &body, |app, said| {
+        let reason = said
+            .reason
+            .unwrap_or_else(|| "stopped by the operator".to_owned());
+        shared.hub.stop(app, &reason)
+    })
+    .into_response()
+}
+
+/// Begins another study where one has ended.
+pub(super) async fn begin(
+    State(shared): State<Shared>,
+    Path(path): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    change(&shared, &headers, path, &body, |app, _| {
+        shared.hub.renew(app)
+    })
+    .into_response()
 }
 
 pub(super) async fn events(

@@ -13,10 +13,14 @@ use servo_protocol::StatusReply;
 
 use super::{Refusal, Shared, not_found};
 use crate::hub::HubError;
-use crate::machine::Reply;
+use crate::machine::{Input, Reply};
 use crate::options::AppKey;
 use crate::wire;
 
+/// Longest work on one event. With the longest delay of [`super::pace`] an
+/// answer stays below the 5 s in which the original, which has no timeout, is
+/// to be answered.
+const SLOWEST: Duration = Duration::from_millis(2500);
 /// How long a body may take: 16 MiB over a line that nobody runs a servo on.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -44,14 +48,22 @@ async fn serve(shared: Shared, app: AppKey, request: Request) -> Response {
     let Some(body) = whole(body).await else {
         return hang_up();
     };
-    let worked = tokio::task::spawn_blocking(move || answer(&shared, &app, &body)).await;
-    worked.unwrap_or_else(|_| {
-        Refusal::new(
+    let is_progress = wire::may_be_progress(&body);
+    let work = tokio::task::spawn_blocking(move || answer(&shared, &app, &body));
+    match tokio::time::timeout(SLOWEST, work).await {
+        Ok(Ok(answer)) => answer,
+        // The disk or the lock takes its time. The event is taken in all the
+        // same, and found to be a repetition when the servo sends it again;
+        // a report of progress is not worth that, and a second refusal of one
+        // would make the original give up its operation.
+        Err(_) if is_progress => status(&StatusReply::ok()),
+        Err(_) => Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "busy, come again").into_response(),
+        Ok(Err(_)) => Refusal::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "the event could not be taken in",
         )
-        .into_response()
-    })
+        .into_response(),
+    }
 }
 
 fn refuse(shared: &Shared, app: &AppKey, headers: &HeaderMap) -> Option<Refusal> {
@@ -82,6 +94,7 @@ fn answer(shared: &Shared, app: &AppKey, body: &[u8]) -> Response {
             return status(&StatusReply::invalid(problem));
         }
     };
+    let is_progress = matches!(message.input, Input::Progress { .. });
     let taken = shared.hub.take(
         app,
         &message.name,
@@ -99,6 +112,12 @@ fn answer(shared: &Shared, app: &AppKey, body: &[u8]) -> Response {
             .into_response(),
         Err(error @ HubError::Full(_)) => {
             Refusal::new(StatusCode::FORBIDDEN, error.to_string()).into_response()
+        }
+        // Nothing of it has to be kept, and a second refusal would make the
+        // original give up the operation.
+        Err(error) if is_progress => {
+            tracing::warn!(%app, %error, "a report of progress was not looked at");
+            status(&StatusReply::ok())
         }
         // Nothing was stored, so the servo has to come again.
         Err(error) => {

@@ -5,8 +5,8 @@
 //! the `Host` must be a loopback name (else a name that was rebound to
 //! 127.0.0.1 would make a foreign page same-origin), the protocol takes no
 //! request with a foreign `Origin` (browsers always send one with a POST to another
-//! site), and a change through the API would need a JSON content type, which
-//! a page cannot send elsewhere without asking first.
+//! site), nor does the API, and a change through the API needs a JSON content
+//! type, which a page cannot send elsewhere without asking first.
 
 mod api;
 mod front;
@@ -18,6 +18,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Json, Response};
@@ -31,6 +32,8 @@ use crate::options::ServiceOptions;
 
 /// Onlookers at a time; each holds a connection.
 const MAX_ONLOOKERS: usize = 64;
+/// Largest body of a change, in bytes: a reason for people.
+const MAX_CHANGE: usize = 16 * 1024;
 
 /// What handlers share.
 #[derive(Clone)]
@@ -78,7 +81,21 @@ pub(crate) fn router(
             "/accounts/{account}/applications/{application}/events",
             get(api::events),
         )
-        .layer(middleware::from_fn(guard::content_type));
+        .route(
+            "/accounts/{account}/applications/{application}/studies",
+            get(api::studies).post(api::begin),
+        )
+        .route(
+            "/accounts/{account}/applications/{application}/resume",
+            post(api::resume),
+        )
+        .route(
+            "/accounts/{account}/applications/{application}/stop",
+            post(api::stop),
+        )
+        .layer(DefaultBodyLimit::max(MAX_CHANGE))
+        .layer(middleware::from_fn(guard::content_type))
+        .layer(middleware::from_fn(guard::origin));
     Router::new()
         .merge(servo)
         .nest("/api/v1", api)

@@ -4,7 +4,8 @@ use serde::Serialize;
 use serde_json::Value;
 use servo_protocol::{Failure, Measurement, Operation, StatusReply};
 
-use super::{Command, Core, Phase, Progress, ServoSeen, Study, Trial};
+use super::{Command, Core, Pause, Phase, Progress, ServoSeen, Study, Trial};
+use crate::options::StudyOptions;
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,6 +47,22 @@ pub enum Input {
         /// Why.
         reason: String,
     },
+    /// The operator has seen why the study rests, and lets it go on.
+    Resume,
+    /// The operator begins another study where one has ended.
+    Renew(Box<StudyOptions>),
+    /// Time has passed.
+    Tick,
+}
+
+impl Input {
+    /// Whether a servo says it, and is therefore there.
+    pub(super) fn of_servo(&self) -> bool {
+        !matches!(
+            self,
+            Self::Stop { .. } | Self::Resume | Self::Renew(_) | Self::Tick
+        )
+    }
 }
 
 /// How an operation ended.
@@ -82,6 +99,15 @@ pub enum Write {
     Study(Study),
     /// A trial, new or changed.
     Trial(Trial),
+    /// Another study has begun.
+    Renewed {
+        /// How the one before ended.
+        closed: Box<Core>,
+        /// Number of the new one.
+        number: u32,
+        /// Its options.
+        plan: Box<StudyOptions>,
+    },
     /// A command was handed out, or handed out again.
     Command(Command),
     /// A command was reported on, or given up.
@@ -116,6 +142,10 @@ pub enum Notice {
     Trial(Trial),
     /// How far the operation in hand is.
     Progress(Progress),
+    /// The study rests until the operator says so.
+    Paused(Pause),
+    /// Another study has begun; its number.
+    Renewed(u32),
 }
 
 /// All that one event brought about.

@@ -17,8 +17,15 @@
 //! every failed trial the next command goes back to the last good settings, and
 //! a study that has changed anything ends by restoring the best settings or
 //! those it found, whatever ended it.
+//!
+//! What the machine does not do by itself is on the side: [`silence`] is a
+//! servo that is no longer there, [`check`] an application that is no longer
+//! what it was, [`renew`] another study of the same application.
 
+mod check;
 mod event;
+mod renew;
+mod silence;
 mod steps;
 mod study;
 mod turn;
@@ -28,9 +35,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use servo_protocol::Operation;
 
+pub use self::check::{Drift, Pause};
 pub use self::event::{Input, Notice, Outcome, Reaction, Reply, Write};
 pub(crate) use self::study::cut;
-pub use self::study::{Study, Trial, TrialState};
+pub use self::study::{Origin, Study, Trial, TrialState};
 pub use self::view::{Scored, StudySummary, TrialCounts};
 use crate::objective::Objective;
 use crate::options::StudyOptions;
@@ -140,6 +148,9 @@ pub struct ServoSeen {
     pub servo_uid: Option<String>,
     /// Greeted, and not said goodbye since.
     pub connected: bool,
+    /// Nothing was heard of it for longer than the command in hand may take.
+    #[serde(default)]
+    pub lost: bool,
 }
 
 /// The small part of the state, stored whole at every change.
@@ -168,6 +179,45 @@ pub struct Core {
     pub repeats: u32,
     /// Seconds of rest owed before the next command.
     pub nap: Option<u32>,
+    /// Number of the study, from 1.
+    #[serde(default = "first")]
+    pub study: u32,
+    /// Tries left to look at what is in force, since a servo has greeted anew.
+    #[serde(default)]
+    pub check: u32,
+    /// Why nothing is handed out until the operator says so.
+    #[serde(default)]
+    pub paused: Option<Pause>,
+    /// Why nobody may be at work on the command in hand. Its report still
+    /// counts if it comes before the servo asks for something else.
+    #[serde(default)]
+    pub adrift: Option<String>,
+}
+
+fn first() -> u32 {
+    1
+}
+
+impl Core {
+    fn new(uid: String) -> Self {
+        Self {
+            uid,
+            phase: Phase::Waiting,
+            seq: 0,
+            last_closed: None,
+            servo: None,
+            stop: None,
+            touched: false,
+            applied: None,
+            last_good: 0,
+            repeats: 0,
+            nap: None,
+            study: first(),
+            check: 0,
+            paused: None,
+            adrift: None,
+        }
+    }
 }
 
 /// Everything that the store keeps of a machine.
@@ -190,6 +240,11 @@ pub struct Machine {
     state: Snapshot,
     engine: Option<Engine>,
     progress: Option<Progress>,
+    /// When the servo was last heard of; the time of the start after a restart,
+    /// since a service that was down has heard nobody.
+    heard: Option<u64>,
+    /// Seconds that the servo was last told to sleep.
+    rest: u32,
 }
 
 /// What is derived from the description.
@@ -222,19 +277,7 @@ impl Machine {
     /// A new application. `uid` makes its command ids unique.
     #[must_use]
     pub fn new(uid: String, plan: StudyOptions) -> Self {
-        let core = Core {
-            uid,
-            phase: Phase::Waiting,
-            seq: 0,
-            last_closed: None,
-            servo: None,
-            stop: None,
-            touched: false,
-            applied: None,
-            last_good: 0,
-            repeats: 0,
-            nap: None,
-        };
+        let core = Core::new(uid);
         let state = Snapshot {
             plan,
             core,
@@ -246,16 +289,21 @@ impl Machine {
             state,
             engine: None,
             progress: None,
+            heard: None,
+            rest: 0,
         }
     }
 
     /// The machine that had this state.
     #[must_use]
     pub fn restore(state: Snapshot) -> Self {
+        let rest = state.plan.idle_sleep;
         let mut machine = Self {
             state,
             engine: None,
             progress: None,
+            heard: None,
+            rest,
         };
         machine.engine = machine.build_engine();
         machine
@@ -310,3 +358,5 @@ mod play;
 mod proptests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_away;

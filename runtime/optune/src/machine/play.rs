@@ -9,6 +9,8 @@ use super::*;
 pub(super) struct Play {
     pub(super) machine: Machine,
     pub(super) writes: Vec<Write>,
+    /// What time it is, in milliseconds.
+    pub(super) now: u64,
 }
 
 pub(super) fn descriptor() -> Value {
@@ -20,6 +22,20 @@ pub(super) fn descriptor() -> Value {
         "measurement": {"metrics": {"throughput": {"unit": "rps"}, "errors": {}}},
         "optimization": {"perf": "throughput / (1 + errors)"},
     })
+}
+
+/// The same, with other values in force; none are known where an adjustment
+/// broke off.
+pub(super) fn described(state: Option<&Value>) -> Value {
+    let mut descriptor = descriptor();
+    for setting in ["cpu", "gc"] {
+        let at = format!("/application/components/web/settings/{setting}/value");
+        let value = state.and_then(|state| state.pointer(&at)).cloned();
+        if let Some(slot) = descriptor.pointer_mut(&at) {
+            *slot = value.unwrap_or(Value::Null);
+        }
+    }
+    descriptor
 }
 
 pub(super) fn measured(throughput: f64) -> Outcome {
@@ -60,11 +76,12 @@ impl Play {
         Self {
             machine: Machine::new("u".into(), plan),
             writes: Vec::new(),
+            now: 1000,
         }
     }
 
     pub(super) fn send(&mut self, input: Input) -> Reply {
-        let reaction = self.machine.handle(input, None, 1000);
+        let reaction = self.machine.handle(input, None, self.now);
         self.writes.extend(reaction.writes);
         reaction.reply
     }
@@ -126,6 +143,25 @@ impl Play {
         let score = throughput(&adjust["param"]["state"]);
         self.turn(Operation::Measure, measured(score));
         adjust["param"]["state"].clone()
+    }
+
+    /// Lets time pass, and the machine see it.
+    pub(super) fn pass(&mut self, seconds: u64) {
+        self.now += seconds * 1000;
+        if self.machine.is_due(self.now) {
+            self.send(Input::Tick);
+        }
+    }
+
+    pub(super) fn goodbye(&mut self, reason: &str) {
+        self.send(Input::Goodbye {
+            reason: reason.into(),
+        });
+    }
+
+    /// The one trial that onlookers see.
+    pub(super) fn shown(&self, number: usize) -> Trial {
+        self.machine.trials()[number - 1].clone()
     }
 
     pub(super) fn progress(&mut self, operation: Operation) -> StatusReply {

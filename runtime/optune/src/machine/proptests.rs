@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 use servo_protocol::Command as Wire;
 
-use super::play::{descriptor, failed, measured, plan, throughput};
+use super::play::{described, failed, measured, plan, throughput};
 use super::*;
 use crate::options::AppKey;
 use crate::store::Store;
@@ -20,7 +20,12 @@ enum Act {
     /// A report of a kind that may not be due.
     Wrong(u8),
     Progress,
-    Goodbye,
+    Goodbye(&'static str),
+    /// Nothing for longer than anything may take.
+    Silence,
+    /// Somebody changes the application while nobody looks.
+    Meddle,
+    Resume,
     Stop,
     /// The service is killed and started again.
     Crash,
@@ -43,7 +48,10 @@ fn act() -> impl Strategy<Value = Act> {
         1 => Just(Act::Repeat),
         1 => (0..3_u8).prop_map(Act::Wrong),
         1 => Just(Act::Progress),
-        1 => Just(Act::Goodbye),
+        1 => prop_oneof![Just("SIGTERM"), Just("restart")].prop_map(Act::Goodbye),
+        1 => Just(Act::Silence),
+        1 => prop::bool::weighted(0.2).prop_map(|meddle| if meddle { Act::Meddle } else { Act::Next }),
+        1 => Just(Act::Resume),
         1 => prop::bool::weighted(0.1).prop_map(|stop| if stop { Act::Stop } else { Act::Next }),
         1 => Just(Act::Crash),
     ]
@@ -62,6 +70,16 @@ struct World {
     measured: bool,
     /// The way back failed for good.
     lost: bool,
+    now: u64,
+    /// Somebody else has changed the application, and nobody saw it so far.
+    meddled: bool,
+}
+
+/// The state without what every word of a servo changes.
+fn quiet(state: &Snapshot) -> Snapshot {
+    let mut state = state.clone();
+    state.core.servo = None;
+    state
 }
 
 impl World {
@@ -88,11 +106,13 @@ impl World {
             uids,
             measured: false,
             lost: false,
+            now: 7,
+            meddled: false,
         }
     }
 
     fn send(&mut self, input: Input) -> Reply {
-        let reaction = self.machine.handle(input, None, 7);
+        let reaction = self.machine.handle(input, None, self.now);
         self.store
             .commit(&self.app, None, &reaction.writes)
             .unwrap();
@@ -143,7 +163,7 @@ impl World {
         let outcome = match (operation, kind) {
             (_, Kind::Failed) => failed("failed", None),
             (_, Kind::Passing) => failed("transient-failure", None),
-            (Operation::Describe, _) => Outcome::Described(descriptor()),
+            (Operation::Describe, _) => Outcome::Described(described(self.in_force.as_ref())),
             (Operation::Adjust, _) => Outcome::Adjusted,
             (Operation::Measure, Kind::NotANumber) => failed("nodata", None),
             (Operation::Measure, Kind::Ok) => {
@@ -194,21 +214,22 @@ impl World {
                 // A servo repeats a report before it does anything else.
                 if let (Some(input), None) = (self.last.clone(), &self.machine.state().outstanding)
                 {
-                    let before = self.machine.state().clone();
+                    let before = quiet(self.machine.state());
                     self.send(input);
-                    assert_eq!(self.machine.state(), &before, "a repetition was counted");
+                    let after = quiet(self.machine.state());
+                    assert_eq!(after, before, "a repetition was counted");
                 }
             }
             Act::Wrong(kind) => {
                 let operation = [Operation::Describe, Operation::Measure, Operation::Adjust]
                     [usize::from(*kind)];
-                let before = self.machine.state().clone();
+                let before = quiet(self.machine.state());
                 self.send(Input::Final {
                     operation,
                     uid: Some("u-0".into()),
                     outcome: Outcome::Adjusted,
                 });
-                assert_eq!(self.machine.state(), &before);
+                assert_eq!(quiet(self.machine.state()), before);
             }
             Act::Progress => {
                 let Some(command) = &self.hand else { return };
@@ -220,16 +241,46 @@ impl World {
                     message: None,
                 });
             }
-            Act::Goodbye => drop(self.send(Input::Goodbye {
-                reason: "SIGTERM".into(),
+            Act::Goodbye(reason) => drop(self.send(Input::Goodbye {
+                reason: (*reason).into(),
             })),
+            Act::Silence => {
+                self.now += 1_000_000;
+                self.send(Input::Tick);
+                assert!(!self.machine.is_due(self.now), "a tick left something over");
+            }
+            // Where the servo is there the change comes under the study; no
+            // servo sees that.
+            Act::Meddle => {
+                let idle = self.machine.state().outstanding.is_none();
+                if let (true, Some(state)) = (idle, &mut self.in_force) {
+                    let cpu = &mut state["application"]["components"]["web"]["settings"]["cpu"];
+                    *cpu = json!({ "value": if cpu["value"] == 3 { 4 } else { 3 } });
+                    self.send(Input::Hello { agent: "x".into() });
+                    self.meddled = true;
+                }
+            }
+            Act::Resume => drop(self.send(Input::Resume)),
             Act::Stop => drop(self.send(Input::Stop {
                 reason: "enough".into(),
             })),
             Act::Crash => self.machine = Machine::restore(self.store.load().unwrap().remove(0).1),
         }
         let state = self.machine.state();
-        assert!(state.trials.len() <= 6);
+        // Six, and each lost one once more.
+        assert!(
+            state
+                .trials
+                .iter()
+                .filter(|trial| !trial.is_made_again())
+                .count()
+                <= 6
+        );
+        let pause = state.core.paused.as_ref();
+        assert!(
+            self.meddled || pause.is_none(),
+            "drift where nobody meddled: {pause:?}"
+        );
         assert_eq!(
             state
                 .trials
@@ -259,12 +310,15 @@ proptest! {
             if matches!(world.machine.state().core.phase, Phase::Ended { .. }) {
                 break;
             }
+            world.act(&Act::Resume);
             world.next();
             world.report(Kind::Ok);
         }
         let summary = world.machine.summary("a/b");
+        prop_assert_eq!(summary.paused.as_ref(), None);
         prop_assert!(summary.ended(), "{:?}", world.machine);
-        if summary.settings.is_some() && world.machine.state().core.touched {
+        // Meddled with after the last look, it is no longer the study's.
+        if summary.settings.is_some() && world.machine.state().core.touched && !world.meddled {
             let best = summary.best.filter(|_| summary.improvement.is_some_and(|share| share > 0.0));
             let expected = best.or(summary.baseline).unwrap().settings.to_state();
             prop_assert!(world.in_force == Some(expected.clone()) || world.machine.word() == "failed" && world.in_force.is_some(),

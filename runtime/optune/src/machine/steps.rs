@@ -1,19 +1,65 @@
 //! The steps: what follows from the end of a command.
 
 use serde_json::{Value, json};
-use servo_protocol::{Failure, Measurement, Reason, Status};
+use servo_protocol::{Failure, Measurement, Operation, Reason, Status};
 
 use super::study::{Study, Trial, TrialState, cut, perf};
 use super::turn::{Changes, MAX_TEXT};
 use super::{Command, End, MAX_REPEATS, MAX_TRIES, Machine, Notice, Outcome, Phase, Write};
 use crate::objective::{FormulaError, Objective};
-use crate::space::Space;
+use crate::options::StudyOptions;
+use crate::space::{Point, Settings, Space};
+
+/// Seconds until the environment is asked for again.
+const ELSEWHERE: u32 = 30;
+
+/// What a descriptor says, as far as a study needs it.
+pub(super) struct Description {
+    pub(super) space: Space,
+    /// The present values, where they are told.
+    pub(super) present: Settings,
+    pub(super) metrics: Vec<String>,
+    pub(super) perf: Option<String>,
+    /// The objective that it leads to.
+    pub(super) objective: String,
+}
+
+impl Description {
+    /// Reads a descriptor. An error is one line for people.
+    pub(super) fn read(descriptor: &Value, plan: &StudyOptions) -> Result<Self, String> {
+        let application = descriptor
+            .get("application")
+            .cloned()
+            .unwrap_or_else(|| json!({}));
+        let (space, present) = Space::read(&application).map_err(|error| {
+            format!("the description of the application cannot be used: {error}")
+        })?;
+        let metrics: Vec<String> = descriptor
+            .pointer("/measurement/metrics")
+            .and_then(Value::as_object)
+            .map(|metrics| metrics.keys().cloned().collect())
+            .unwrap_or_default();
+        let perf = perf(descriptor);
+        let names: Vec<&str> = metrics.iter().map(String::as_str).collect();
+        let objective = Objective::choose(&plan.objective, perf.as_deref(), &names)
+            .map_err(|error: FormulaError| error.to_string())?;
+        let objective = objective.text().to_owned();
+        Ok(Self {
+            space,
+            present,
+            metrics,
+            perf,
+            objective,
+        })
+    }
+}
 
 impl Machine {
     /// Forgets the command in hand.
     pub(super) fn close(&mut self, status: &str, changes: &mut Changes) -> Option<Command> {
         let command = self.state.outstanding.take()?;
         self.progress = None;
+        self.state.core.adrift = None;
         self.state.core.last_closed = Some(command.operation);
         changes.core = true;
         changes.writes.push(Write::Closed {
@@ -39,6 +85,12 @@ impl Machine {
         }
         match self.state.core.phase.clone() {
             Phase::Waiting | Phase::Ended { .. } => {}
+            phase
+                if command.operation == Operation::Describe
+                    && !matches!(phase, Phase::Describing { .. }) =>
+            {
+                self.checked(outcome, now, changes);
+            }
             Phase::Describing { failed } => self.described(outcome, failed, changes),
             Phase::Baseline { failed } => {
                 self.baseline_measured(outcome, failed, &command, now, changes)
@@ -70,7 +122,16 @@ impl Machine {
                 }
                 _ => {
                     self.state.core.applied = self.settings_of(self.state.core.last_good).cloned();
-                    self.next_trial(now, changes);
+                    let measured = self
+                        .state
+                        .study
+                        .as_ref()
+                        .is_some_and(|study| study.baseline.is_some());
+                    if measured {
+                        self.next_trial(now, changes);
+                    } else {
+                        self.state.core.phase = Phase::Baseline { failed: 0 };
+                    }
                 }
             },
             Phase::Restoring { trial, failed, end } => self.restored(outcome, trial, failed, end),
@@ -83,13 +144,18 @@ impl Machine {
     /// Some failures say nothing about the settings: the same step is done
     /// again, a few times.
     fn forgive(&mut self, failure: &Failure) -> bool {
-        let passing =
-            failure.status == Status::TransientFailure || failure.reason == Some(Reason::Stopping);
+        // The plugin that checks the environment also switches it, which takes
+        // its time (protocol section 9).
+        let elsewhere = failure.status == Status::EnvironmentMismatch;
+        let passing = elsewhere
+            || failure.status == Status::TransientFailure
+            || failure.reason == Some(Reason::Stopping);
         let core = &mut self.state.core;
         if !passing || core.repeats >= MAX_REPEATS || core.stop.is_some() {
             return false;
         }
         core.repeats += 1;
+        core.nap = elsewhere.then_some(ELSEWHERE);
         true
     }
 
@@ -128,29 +194,19 @@ impl Machine {
 
     /// Makes a study from a description.
     fn begin(&mut self, descriptor: &Value) -> Result<(), String> {
-        let application = descriptor
-            .get("application")
-            .cloned()
-            .unwrap_or_else(|| json!({}));
-        let (space, found) = Space::describe(&application).map_err(|error| {
-            format!("the description of the application cannot be used: {error}")
-        })?;
-        let metrics: Vec<String> = descriptor
-            .pointer("/measurement/metrics")
-            .and_then(Value::as_object)
-            .map(|metrics| metrics.keys().cloned().collect())
-            .unwrap_or_default();
-        let perf = perf(descriptor);
-        let names: Vec<&str> = metrics.iter().map(String::as_str).collect();
-        let objective = Objective::choose(&self.state.plan.objective, perf.as_deref(), &names)
-            .map_err(|error: FormulaError| error.to_string())?;
-        let objective = objective.text().to_owned();
+        let description = Description::read(descriptor, &self.state.plan)?;
+        description
+            .space
+            .all_known(&description.present)
+            .map_err(|error| {
+                format!("the description of the application cannot be used: {error}")
+            })?;
         self.state.study = Some(Study {
-            space,
-            found,
-            metrics,
-            perf,
-            objective,
+            space: description.space,
+            found: description.present,
+            metrics: description.metrics,
+            perf: description.perf,
+            objective: description.objective,
             scores: Vec::new(),
             baseline: None,
         });
@@ -230,7 +286,7 @@ impl Machine {
     }
 
     /// Begins the next trial, or the end.
-    fn next_trial(&mut self, now: u64, changes: &mut Changes) {
+    pub(super) fn next_trial(&mut self, now: u64, changes: &mut Changes) {
         if self.state.core.stop.is_some() {
             return self.halt(now, changes);
         }
@@ -239,36 +295,67 @@ impl Machine {
             .trials
             .iter()
             .rev()
-            .take_while(|trial| trial.state == TrialState::Failed)
+            .filter(|trial| !trial.is_made_again())
+            .take_while(|trial| trial.state != TrialState::Scored)
             .count();
         if failed_in_a_row >= self.state.plan.max_failed_in_a_row.max(1) as usize {
             return self.finish(End::Failed(format!(
                 "{failed_in_a_row} trials in a row failed"
             )));
         }
-        let number = u32::try_from(self.state.trials.len())
-            .unwrap_or(u32::MAX)
-            .saturating_add(1);
-        if number > self.state.plan.trials {
+        if let Some(lost) = self.to_be_made_again() {
+            return self.begin_trial(lost.point.clone(), Some(lost.number), now, changes);
+        }
+        let made = self
+            .state
+            .trials
+            .iter()
+            .filter(|trial| !trial.is_made_again())
+            .count();
+        if made >= self.state.plan.trials as usize {
             return self.finish(End::Done(format!(
                 "all {} trials were made",
                 self.state.plan.trials
             )));
         }
-        let point = self.engine.as_mut().and_then(|engine| engine.sampler.ask());
-        let (Some(point), Some(study)) = (point, &self.state.study) else {
-            return self.finish(End::Done(
+        match self.engine.as_mut().and_then(|engine| engine.sampler.ask()) {
+            Some(point) => self.begin_trial(point, None, now, changes),
+            None => self.finish(End::Done(
                 "every combination of settings was tried".to_owned(),
-            ));
+            )),
+        }
+    }
+
+    /// A lost trial that was not made once more so far.
+    fn to_be_made_again(&self) -> Option<&Trial> {
+        self.state.trials.iter().find(|lost| {
+            let again = |each: &Trial| each.again_of == Some(lost.number);
+            lost.is_made_again() && !self.state.trials.iter().any(again)
+        })
+    }
+
+    fn begin_trial(
+        &mut self,
+        point: Point,
+        again_of: Option<u32>,
+        now: u64,
+        changes: &mut Changes,
+    ) {
+        let Some(study) = &self.state.study else {
+            return;
         };
-        let trial = Trial::new(number, point.clone(), study.space.settings(&point), now);
+        let number = u32::try_from(self.state.trials.len())
+            .unwrap_or(u32::MAX)
+            .saturating_add(1);
+        let mut trial = Trial::new(number, point.clone(), study.space.settings(&point), now);
+        trial.again_of = again_of;
         changes.writes.push(Write::Trial(trial.clone()));
         changes.notices.push(Notice::Trial(trial.clone()));
         self.state.trials.push(trial);
         self.state.core.phase = Phase::Adjusting { trial: number };
     }
 
-    fn change_trial(
+    pub(super) fn change_trial(
         &mut self,
         number: u32,
         changes: &mut Changes,
@@ -340,8 +427,9 @@ impl Machine {
     }
 
     /// Ends the study: by way of the best settings, where any were changed.
-    fn finish(&mut self, end: End) {
+    pub(super) fn finish(&mut self, end: End) {
         self.state.core.nap = None;
+        self.state.core.paused = None;
         if !self.state.core.touched {
             return self.end(end);
         }
@@ -402,7 +490,7 @@ pub(super) fn failure(status: Status, reason: Reason, message: &str) -> Failure 
 }
 
 /// A failure in one line.
-fn brief(failure: &Failure) -> String {
+pub(super) fn brief(failure: &Failure) -> String {
     let mut text = failure.status.to_string();
     if let Some(reason) = &failure.reason {
         text.push_str(&format!(" ({reason})"));

@@ -55,6 +55,17 @@ pub enum TrialState {
     Scored,
     /// It has a reason instead.
     Failed,
+    /// The servo went away in the middle: it says nothing about the settings.
+    Lost,
+}
+
+/// Where a trial was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Number of the study.
+    pub study: u32,
+    /// Its number there.
+    pub trial: u32,
 }
 
 /// One trial.
@@ -80,6 +91,12 @@ pub struct Trial {
     pub started: u64,
     /// When it ended.
     pub ended: Option<u64>,
+    /// The lost trial whose settings it tries once more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again_of: Option<u32>,
+    /// The earlier study that it was made in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<Origin>,
 }
 
 impl Trial {
@@ -95,18 +112,32 @@ impl Trial {
             message: None,
             started: now,
             ended: None,
+            again_of: None,
+            imported: None,
         }
+    }
+
+    /// Lost for the first time: made once more, and not counted.
+    pub(super) fn is_made_again(&self) -> bool {
+        self.state == TrialState::Lost && self.again_of.is_none()
     }
 
     /// The trial as samplers see it, once it has ended.
     pub(super) fn observation(&self, maximize: bool) -> Option<Observation> {
-        if self.state == TrialState::Running {
+        if self.state == TrialState::Running || self.is_made_again() {
             return None;
         }
         Some(Observation {
             point: self.point.clone(),
             cost: self.score.map(|score| cost(score, maximize)),
         })
+    }
+
+    pub(super) fn lose(&mut self, why: &str, now: u64) {
+        self.state = TrialState::Lost;
+        self.status = Some("lost".to_owned());
+        self.message = Some(cut(why, MAX_MESSAGE));
+        self.ended = Some(now);
     }
 
     pub(super) fn fail(&mut self, failure: &Failure, now: u64) {

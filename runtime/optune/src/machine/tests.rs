@@ -30,7 +30,8 @@ fn a_whole_study_ends_on_the_best_settings() {
             planned: 6,
             scored: 6,
             failed: 0,
-            running: 0
+            running: 0,
+            lost: 0
         }
     );
     let expected = throughput(best) / 200.0 - 1.0;

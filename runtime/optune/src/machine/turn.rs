@@ -6,8 +6,8 @@ use servo_protocol::{Control, Operation, Reason, Status, StatusReply};
 use super::steps::failure;
 use super::study::cut;
 use super::{
-    Command, End, Input, MAX_DELIVERIES, Machine, Notice, Outcome, Phase, Progress, Reaction,
-    Reply, ServoSeen, Write,
+    Command, End, Input, MAX_DELIVERIES, MAX_TRIES, Machine, Notice, Outcome, Phase, Progress,
+    Reaction, Reply, ServoSeen, Write,
 };
 use crate::space::Settings;
 
@@ -31,7 +31,8 @@ impl Machine {
     /// milliseconds since the Unix epoch.
     pub fn handle(&mut self, input: Input, servo_uid: Option<&str>, now: u64) -> Reaction {
         let mut changes = Changes::default();
-        let superseded = !matches!(input, Input::Hello { .. } | Input::Stop { .. })
+        let superseded = input.of_servo()
+            && !matches!(input, Input::Hello { .. })
             && servo_uid.is_some_and(|uid| {
                 let known = self
                     .state
@@ -42,6 +43,9 @@ impl Machine {
                 known.is_some_and(|known| known != uid)
             });
         let before = self.state.core.phase.clone();
+        if input.of_servo() && !superseded {
+            self.hear(now, &mut changes);
+        }
         let reply = if superseded {
             Reply::Superseded
         } else {
@@ -73,8 +77,11 @@ impl Machine {
                     now,
                     &mut changes,
                 )),
-                Input::Goodbye { .. } => self.goodbye(&mut changes),
+                Input::Goodbye { reason } => self.goodbye(&reason, now, &mut changes),
                 Input::Stop { reason } => self.stop(reason, now, &mut changes),
+                Input::Resume => self.resume(&mut changes),
+                Input::Renew(plan) => self.renew(*plan, &mut changes),
+                Input::Tick => self.tick(now, &mut changes),
             }
         };
         if before != self.state.core.phase {
@@ -98,7 +105,7 @@ impl Machine {
         }
     }
 
-    fn ok(&self) -> Reply {
+    pub(super) fn ok(&self) -> Reply {
         Reply::Status(StatusReply::ok())
     }
 
@@ -114,6 +121,7 @@ impl Machine {
             agent,
             servo_uid: servo_uid.map(str::to_owned),
             connected: true,
+            lost: false,
         };
         changes.notices.push(Notice::Servo(servo.clone()));
         self.state.core.servo = Some(servo);
@@ -127,17 +135,24 @@ impl Machine {
             } if undescribed => {
                 self.state.core.phase = Phase::Describing { failed: 0 };
             }
-            _ => {}
+            Phase::Describing { .. } | Phase::Ended { .. } => {}
+            // While it was away somebody may have changed the application.
+            _ => self.state.core.check = MAX_TRIES,
         }
         self.give_up_if_stopped(now, changes);
         self.ok()
     }
 
-    fn goodbye(&mut self, changes: &mut Changes) -> Reply {
+    fn goodbye(&mut self, reason: &str, now: u64, changes: &mut Changes) -> Reply {
         if let Some(servo) = &mut self.state.core.servo {
             servo.connected = false;
             changes.notices.push(Notice::Servo(servo.clone()));
             changes.core = true;
+        }
+        // A servo that only starts again goes on with what it has in hand.
+        if !matches!(reason, "restart" | "restarting") {
+            let why = format!("the servo said goodbye ({})", cut(reason, MAX_TEXT));
+            self.cut_loose(why, now, changes);
         }
         self.ok()
     }
@@ -167,6 +182,7 @@ impl Machine {
             self.state.core.phase = Phase::Describing { failed: 0 };
         }
         self.give_up_if_stopped(now, changes);
+        self.settle(now, changes);
         let tired = self
             .state
             .outstanding
@@ -188,15 +204,18 @@ impl Machine {
         }
         if let Some(seconds) = self.state.core.nap.take() {
             changes.core = true;
-            return sleep(seconds, "waiting before another try");
+            return self.sleep(seconds, "waiting before another try");
         }
+        let idle = self.state.plan.idle_sleep.max(1);
         if self.state.outstanding.is_none() {
             let Some((operation, param)) = self.next_command() else {
-                let reason = match &self.state.core.phase {
-                    Phase::Ended { end } => end.reason().to_owned(),
+                let core = &self.state.core;
+                let reason = match (&core.phase, &core.paused) {
+                    (Phase::Ended { end }, _) => end.reason().to_owned(),
+                    (_, Some(pause)) => pause.reason.clone(),
                     _ => "nothing to do".to_owned(),
                 };
-                return sleep(self.state.plan.idle_sleep.max(1), &reason);
+                return self.sleep(idle, &reason);
             };
             let core = &mut self.state.core;
             core.seq += 1;
@@ -216,7 +235,7 @@ impl Machine {
             self.progress = None;
         }
         let Some(command) = &mut self.state.outstanding else {
-            return sleep(self.state.plan.idle_sleep.max(1), "nothing to do");
+            return self.sleep(idle, "nothing to do");
         };
         command.deliveries += 1;
         changes.writes.push(Write::Command(command.clone()));
@@ -235,9 +254,21 @@ impl Machine {
             );
             Some((Operation::Adjust, Value::Object(param)))
         };
-        match &self.state.core.phase {
+        let core = &self.state.core;
+        if core.paused.is_some() {
+            return None;
+        }
+        // The way back comes first: it does not depend on what is in force.
+        let going_back = matches!(
+            core.phase,
+            Phase::Recovering { .. } | Phase::Restoring { .. } | Phase::Ended { .. }
+        );
+        if core.check > 0 && !going_back {
+            return Some((Operation::Describe, self.describe_param()));
+        }
+        match &core.phase {
             Phase::Waiting | Phase::Ended { .. } => None,
-            Phase::Describing { .. } => Some((Operation::Describe, json!({}))),
+            Phase::Describing { .. } => Some((Operation::Describe, self.describe_param())),
             Phase::Baseline { .. } | Phase::Measuring { .. } => {
                 let mut param = Map::new();
                 // None described: all there are, which is told by leaving it out.
@@ -254,6 +285,21 @@ impl Machine {
             }
             Phase::Recovering { .. } => adjust(self.settings_of(self.state.core.last_good)?),
         }
+    }
+
+    /// Of the control, only the environment means something to DESCRIBE.
+    fn describe_param(&self) -> Value {
+        match &self.state.plan.control.environment {
+            Some(environment) => json!({ "control": { "environment": environment } }),
+            None => json!({}),
+        }
+    }
+
+    fn sleep(&mut self, seconds: u32, reason: &str) -> Reply {
+        self.rest = seconds;
+        Reply::Command(
+            json!({ "cmd": "SLEEP", "param": { "duration": seconds, "data": { "reason": reason } } }),
+        )
     }
 
     /// Settings of a trial; 0 is the baseline.
@@ -278,6 +324,7 @@ impl Machine {
         if let Err(reply) = self.expect(progress.operation, uid) {
             return reply;
         }
+        self.take_up(changes);
         if let Some(reason) = &self.state.core.stop
             && self.may_cancel()
         {
@@ -355,15 +402,10 @@ impl Machine {
         if let Err(reply) = self.expect(operation, uid) {
             return reply;
         }
+        self.take_up(changes);
         self.conclude(outcome, now, changes);
         StatusReply::ok()
     }
-}
-
-fn sleep(seconds: u32, reason: &str) -> Reply {
-    Reply::Command(
-        json!({ "cmd": "SLEEP", "param": { "duration": seconds, "data": { "reason": reason } } }),
-    )
 }
 
 fn control(control: &Control) -> Value {

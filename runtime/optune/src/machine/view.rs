@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{End, Machine, Phase, Trial, TrialState};
+use super::{End, Machine, Pause, Phase, Trial, TrialState};
 use crate::space::Settings;
 
 /// A score and the settings that brought it.
@@ -27,6 +27,10 @@ pub struct TrialCounts {
     pub failed: u32,
     /// Being made.
     pub running: u32,
+    /// Lost with the servo. Each is made once more, so they are not among the
+    /// planned ones.
+    #[serde(default)]
+    pub lost: u32,
 }
 
 /// A study in a few lines.
@@ -34,11 +38,17 @@ pub struct TrialCounts {
 pub struct StudySummary {
     /// `account/application`.
     pub app: String,
-    /// `waiting`, `describing`, `baseline`, `exploring`, `restoring`, `done`,
-    /// `stopped` or `failed`.
+    /// Number of the study, from 1.
+    #[serde(default)]
+    pub study: u32,
+    /// `waiting`, `describing`, `baseline`, `exploring`, `restoring`, `paused`,
+    /// `done`, `stopped` or `failed`.
     pub state: String,
-    /// Why it ended.
+    /// Why it ended or rests.
     pub reason: Option<String>,
+    /// Why it rests, and what was changed behind its back.
+    #[serde(default)]
+    pub paused: Option<Pause>,
     /// What is optimized.
     pub objective: Option<String>,
     /// Whether a higher score is better.
@@ -95,9 +105,21 @@ impl Machine {
         matches!((best, baseline), (Some(best), Some(baseline)) if self.better(best, baseline))
     }
 
+    /// The trials as onlookers should see them.
+    pub(crate) fn trials(&self) -> Vec<Trial> {
+        self.state
+            .trials
+            .iter()
+            .map(|trial| self.shown(trial))
+            .collect()
+    }
+
     /// One word for the phase.
     #[must_use]
     pub fn word(&self) -> &'static str {
+        if self.state.core.paused.is_some() {
+            return "paused";
+        }
         match &self.state.core.phase {
             Phase::Waiting => "waiting",
             Phase::Describing { .. } => "describing",
@@ -125,7 +147,7 @@ impl Machine {
                 state
                     .trials
                     .iter()
-                    .filter(|trial| trial.state == wanted)
+                    .filter(|trial| self.shown(trial).state == wanted)
                     .count(),
             )
             .unwrap_or(u32::MAX)
@@ -162,13 +184,16 @@ impl Machine {
             .map(|study| study.found.clone());
         StudySummary {
             app: app.to_owned(),
+            study: state.core.study,
             state: self.word().to_owned(),
-            reason: match &state.core.phase {
-                Phase::Ended { end } | Phase::Restoring { end, .. } => {
+            reason: match (&state.core.phase, &state.core.paused) {
+                (_, Some(pause)) => Some(pause.reason.clone()),
+                (Phase::Ended { end } | Phase::Restoring { end, .. }, None) => {
                     Some(end.reason().to_owned())
                 }
                 _ => None,
             },
+            paused: state.core.paused.clone(),
             objective: state.study.as_ref().map(|study| study.objective.clone()),
             maximize: state.plan.maximize,
             seed: state.plan.seed,
@@ -177,6 +202,7 @@ impl Machine {
                 scored: count(TrialState::Scored),
                 failed: count(TrialState::Failed),
                 running: count(TrialState::Running),
+                lost: count(TrialState::Lost),
             },
             baseline,
             best,

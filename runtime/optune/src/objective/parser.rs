@@ -388,7 +388,7 @@ impl Parser<'_> {
         let Some(function) = Function::named(name) else {
             self.next = at;
             return self.fail(format!(
-                "there is no function `{}`; there are min, max, abs, round, sqrt, log, exp, and of a metric mean, median, p50 to p99, last",
+                "there is no function `{}`; there are min, max, abs, round, sqrt, log, exp, and of a metric mean, median, p50 to p99, last, slope",
                 super::shorten(name, 40)
             ));
         };

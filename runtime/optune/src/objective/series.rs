@@ -15,6 +15,10 @@ pub(super) enum Reducer {
     Percentile(u8),
     /// Mean over the instances of their latest point.
     Last,
+    /// Mean over the instances of the slope of the straight line that fits
+    /// their points best, in units of the metric per unit of the time stamps
+    /// (seconds by contract).
+    Slope,
 }
 
 impl Reducer {
@@ -23,6 +27,7 @@ impl Reducer {
             "mean" => Some(Self::Mean),
             "median" => Some(Self::Percentile(50)),
             "last" => Some(Self::Last),
+            "slope" => Some(Self::Slope),
             _ => {
                 let percent: u8 = name
                     .strip_prefix('p')
@@ -52,6 +57,8 @@ pub(super) fn value(
         problem,
     };
     let value = match &sample.reading {
+        // One value says nothing about how it moves.
+        Reading::Single(_) if reducer == Reducer::Slope => return Err(not("it is no time series")),
         Reading::Single(None) => return Err(not("the value is null")),
         Reading::Single(Some(Scalar::Number(number))) => number.as_f64(),
         // Drivers that parse the output of programs pass numbers on as texts.
@@ -60,18 +67,24 @@ pub(super) fn value(
             .parse()
             .map_err(|_| not("the value is a text"))?,
         Reading::Series(instances) => {
-            let series: Vec<Vec<f64>> = instances
+            let series: Vec<Vec<(f64, f64)>> = instances
                 .iter()
                 .map(|instance| {
-                    let values = instance
+                    let points = instance
                         .points
                         .iter()
-                        .filter_map(|point| Some(point.value?.as_f64()));
-                    values.filter(|value| value.is_finite()).collect()
+                        .filter_map(|point| Some((point.time.as_f64(), point.value?.as_f64())));
+                    points
+                        .filter(|(time, value)| time.is_finite() && value.is_finite())
+                        .collect()
                 })
-                .filter(|values: &Vec<f64>| !values.is_empty())
+                .filter(|points: &Vec<(f64, f64)>| !points.is_empty())
                 .collect();
-            reduce(&series, reducer).ok_or_else(|| not("its time series holds no points"))?
+            let problem = match reducer {
+                Reducer::Slope => "its time series holds no two points at different times",
+                _ => "its time series holds no points",
+            };
+            reduce(&series, reducer).ok_or_else(|| not(problem))?
         }
     };
     if value.is_finite() {
@@ -85,20 +98,34 @@ fn find<'a>(metrics: &'a Named<Sample>, name: &str) -> Option<&'a Sample> {
     metrics.get(name)
 }
 
-fn reduce(series: &[Vec<f64>], reducer: Reducer) -> Option<f64> {
+fn reduce(series: &[Vec<(f64, f64)>], reducer: Reducer) -> Option<f64> {
+    let values = |points: &[(f64, f64)]| mean(points.iter().map(|(_, value)| *value));
     match reducer {
-        Reducer::Mean => mean(
+        Reducer::Mean => mean(series.iter().filter_map(|points| values(points))),
+        Reducer::Last => mean(
             series
                 .iter()
-                .filter_map(|values| mean(values.iter().copied())),
+                .filter_map(|points| points.last().map(|(_, value)| *value)),
         ),
-        Reducer::Last => mean(series.iter().filter_map(|values| values.last().copied())),
+        Reducer::Slope => mean(series.iter().filter_map(|points| slope(points))),
         Reducer::Percentile(percent) => {
-            let mut all: Vec<f64> = series.iter().flatten().copied().collect();
+            let mut all: Vec<f64> = series.iter().flatten().map(|(_, value)| *value).collect();
             all.sort_by(f64::total_cmp);
             percentile(&all, f64::from(percent) / 100.0)
         }
     }
+}
+
+/// Least squares. Times are taken from their mean, since time stamps are large
+/// and their squares would swallow the differences.
+fn slope(points: &[(f64, f64)]) -> Option<f64> {
+    let middle = mean(points.iter().map(|(time, _)| *time))?;
+    let level = mean(points.iter().map(|(_, value)| *value))?;
+    let (spread, common) = points.iter().fold((0.0, 0.0), |(spread, common), point| {
+        let (time, value) = (point.0 - middle, point.1 - level);
+        (spread + time * time, common + time * value)
+    });
+    (spread > 0.0).then(|| common / spread)
 }
 
 fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {

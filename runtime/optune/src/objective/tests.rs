@@ -12,6 +12,10 @@ fn sample() -> Measurement {
         "a": {"value": 6}, "b": {"value": 4.0}, "zero": {"value": 0}, "p95": {"value": 80},
         "requests throughput": {"value": 412.5}, "text": {"value": " 2.5 "}, "word": {"value": "fast"},
         "null": {"value": null}, "none": {"values": []},
+        "queue length": {"values": [{"id": "x", "data": [
+            [1_700_000_000.0, 90], [1_700_000_010.0, 70], [1_700_000_020.5, 49], [1_700_000_030.0, 30],
+        ]}]},
+        "still": {"values": [{"id": "x", "data": [[5, 1], [5, 9]]}]},
         "latency": {"values": [
             {"id": "x", "data": [[1, 10], [2, 20], [3, 30]]},
             {"id": "y", "data": [[1, 100], [2, null]]},
@@ -81,6 +85,9 @@ fn a_series_is_reduced() {
         ("p99(m['latency'])", 97.9),
         ("last(latency)", 65.0),
         ("last(a)", 6.0),
+        // 10 a step for x; y has one point, z none.
+        ("slope(latency)", 10.0),
+        ("slope(m[\"queue length\"])", -2.0),
     ];
     for (text, expected) in table {
         let score = Objective::parse(text).unwrap().score(&sample()).unwrap();
@@ -157,6 +164,8 @@ fn a_measurement_without_a_finite_score_says_why() {
         ),
         ("none", "its time series holds no points"),
         ("word", "the value is a text"),
+        ("slope(a)", "it is no time series"),
+        ("slope(still)", "no two points at different times"),
         ("a / zero", "divides by zero"),
         ("a % zero", "divides by zero"),
         ("zero ** -1", "too large"),

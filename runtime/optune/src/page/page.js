@@ -145,16 +145,18 @@ function show() {
   $("name").textContent = summary.app;
   $("state").textContent = summary.state;
   $("state").className = "state " + summary.state + (LIVE.includes(summary.state) ? " live" : "");
-  $("link").textContent = !servo ? "" : servo.connected ? "servo connected" : "servo away";
+  $("link").textContent = !servo ? "" : servo.lost ? "servo lost" : servo.connected ? "servo connected" : "servo away";
   $("baseline").textContent = summary.baseline ? format(summary.baseline.score) : "\u2013";
   $("best").textContent = summary.best ? format(summary.best.score) : "\u2013";
   $("best-trial").textContent = summary.best ? "trial " + summary.best.trial : "no trial yet";
   $("gain").textContent = summary.improvement === null ? "\u2013" : percent.format(summary.improvement);
   $("gain").className = summary.improvement > 0 ? "good" : summary.improvement < 0 ? "bad" : "";
   $("direction").textContent = summary.maximize ? "higher is better" : "lower is better";
-  const { planned, scored, failed } = summary.trials;
+  const { planned, scored, failed, lost } = summary.trials;
   $("count").textContent = scored + failed + " / " + planned;
-  $("failures").textContent = failed === 0 ? "none failed" : failed + " failed";
+  $("failures").textContent = (failed === 0 ? "none failed" : failed + " failed") + (lost ? ", " + lost + " lost" : "");
+  $("pause").hidden = summary.state !== "paused";
+  $("why").textContent = summary.state === "paused" ? summary.reason.charAt(0).toUpperCase() + summary.reason.slice(1) + "." : "";
   $("objective").textContent = summary.objective || "not known yet";
   showDoing();
   showPlot();
@@ -169,6 +171,10 @@ function show() {
 
 function showDoing() {
   const { summary, phase, progress } = view;
+  if (summary.state === "paused") {
+    $("doing").textContent = "Nothing is asked of the servo.";
+    return;
+  }
   const words = {
     waiting: "Waiting for the servo.",
     describing: "Asking what can be changed.",
@@ -232,7 +238,7 @@ function row(trial) {
   }
   const outcome = make("td", { class: "outcome" });
   if (best) outcome.append(make("b", {}, "best"));
-  else if (trial.state === "failed") outcome.append(make("b", {}, trial.reason || trial.status || "failed"), " " + (trial.message || "").slice(0, 300));
+  else if (trial.state === "failed" || trial.state === "lost") outcome.append(make("b", {}, trial.reason || trial.status || "failed"), " " + (trial.message || "").slice(0, 300));
   else if (trial.state === "running") outcome.append("running");
   else if (trial.number === 0) outcome.append("as found");
   line.append(outcome);
@@ -323,7 +329,7 @@ function bestLine(x, y, box) {
 function describe(trial) {
   const name = trial.number === 0 ? "Baseline" : "Trial " + trial.number;
   const gain = trial.number === 0 ? null : share(trial.score);
-  let result = trial.state === "running" ? "running" : "failed: " + (trial.reason || trial.status || "no reason given");
+  let result = trial.state === "running" ? "running" : trial.state + ": " + (trial.reason || trial.status || "no reason given");
   if (trial.score !== null) result = "score " + format(trial.score) + (gain === null ? "" : " (" + percent.format(gain) + ")");
   const settings = settingsOf(trial).map((each) => label(each) + " " + format(each.value) + (each.unit ? " " + each.unit : ""));
   return { title: name + ", " + result + (isBest(trial) ? ", best" : ""), settings };
@@ -340,7 +346,7 @@ function mark(trial, x, y) {
     "aria-label": text.title + ". " + text.settings.join(", "),
   });
   group.append(draw("circle", { class: "hit", cx: x, cy: y, r: 12 }));
-  if (trial.state === "failed") group.append(draw("path", { d: "M" + (x - 4) + " " + (y - 4) + "l8 8m0 -8l-8 8" }));
+  if (trial.state === "failed" || trial.state === "lost") group.append(draw("path", { d: "M" + (x - 4) + " " + (y - 4) + "l8 8m0 -8l-8 8" }));
   else group.append(draw("circle", { class: "dot", cx: x, cy: y, r: best ? 6.5 : 5 }));
   if (best) group.append(draw("circle", { class: "halo", cx: x, cy: y, r: 11 }));
   const tell = () => showTip(text, trial, x, y);
@@ -395,6 +401,19 @@ $("token").addEventListener("submit", (event) => {
   token = $("secret").value.trim();
   sessionStorage.setItem("token", token);
   run();
+});
+
+$("resume").addEventListener("click", async () => {
+  const headers = { "Content-Type": "application/json", ...(token ? { Authorization: "Bearer " + token } : {}) };
+  let said = "";
+  try {
+    const answer = await ask(base + "/resume", { method: "POST", headers, body: "{}" });
+    if (!answer.ok) said = (await answer.json()).message || "The service refused.";
+  } catch {
+    said = "The service was not reachable.";
+  }
+  $("not-resumed").textContent = said;
+  soon();
 });
 
 let drawnFor = 0;

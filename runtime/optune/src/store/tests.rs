@@ -145,3 +145,42 @@ fn the_folder_and_the_file_are_private() {
         assert_eq!(mode & 0o777, expected, "{}", path.display());
     }
 }
+
+/// As the first version wrote it, in the middle of a trial.
+#[test]
+fn a_database_of_the_first_layout_becomes_the_first_study() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("optune.db");
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch(MIGRATIONS[0]).unwrap();
+    old.execute_batch(
+        r#"
+        PRAGMA user_version = 1;
+        INSERT INTO apps VALUES (1, 'acme', 'shop', 'u1',
+            '{"uid":"u1","phase":{"phase":"measuring","trial":1},"seq":4,"last_closed":"ADJUST","servo":{"agent":"x","servo_uid":null,"connected":true},"stop":null,"touched":true,"applied":{"web":{"cpu":3}},"last_good":0,"repeats":0,"nap":null}');
+        INSERT INTO studies VALUES (1, 7, '{"trials":4,"seed":7}', 'p', 2.5,
+            '{"space":{"dimensions":[{"component":"web","setting":"cpu","domain":{"type":"range","min":1.0,"step":1.0,"count":4}}],"fixed":{}},"found":{"web":{"cpu":1}},"metrics":["p"],"perf":null,"objective":"p","scores":[2.5],"baseline":2.5}');
+        INSERT INTO trials VALUES (1, 1, 'running', NULL, '{}', NULL, NULL, NULL, 5, NULL,
+            '{"number":1,"point":[2],"settings":{"web":{"cpu":3}},"state":"running","score":null,"status":null,"reason":null,"message":null,"started":5,"ended":null}');
+        INSERT INTO commands VALUES (1, 2, 'u1-2', 'MEASURE', 'ok', '{}');
+        INSERT INTO commands VALUES (1, 4, 'u1-4', 'MEASURE', NULL,
+            '{"uid":"u1-4","seq":4,"operation":"MEASURE","param":{},"deliveries":1}');
+        INSERT INTO measurements VALUES (1, 2, 0, 2.5, '{}');
+        "#,
+    )
+    .unwrap();
+    drop(old);
+    let store = Store::open(Some(&path)).unwrap();
+    let (found, state) = store.load().unwrap().remove(0);
+    assert_eq!(found, app());
+    assert_eq!((state.core.study, state.core.check), (1, 0));
+    assert_eq!((state.plan.trials, state.plan.lost_after), (4, 180));
+    assert_eq!(state.trials.len(), 1);
+    assert_eq!(state.outstanding.unwrap().uid, "u1-4");
+    assert_eq!(state.study.unwrap().baseline, Some(2.5));
+    let measured: u32 = store
+        .connection
+        .query_row("SELECT study FROM measurements", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(measured, 1);
+}

@@ -84,6 +84,13 @@ pub fn next(address: SocketAddr) -> Value {
     event(address, "WHATS_NEXT", Value::Null)
 }
 
+/// A change by the operator; the study as it stands then.
+pub fn change(address: SocketAddr, what: &str) -> Answer {
+    let path = format!("/api/v1/accounts/acme/applications/shop/{what}");
+    let json = [("Content-Type", "application/json")];
+    request(address, "POST", &path, &json, "{}")
+}
+
 pub fn get(address: SocketAddr, path: &str) -> Answer {
     request(address, "GET", path, &[], "")
 }
@@ -97,6 +104,16 @@ pub fn descriptor() -> Value {
         "measurement": {"metrics": {"requests throughput": {"unit": "rps"}, "p95": {"unit": "ms"}}},
         "optimization": {"perf": "m['requests throughput'] / p95"},
     })
+}
+
+/// The description of an application that runs with these settings.
+pub fn described(in_force: &Value) -> Value {
+    let mut descriptor = descriptor();
+    for setting in ["cpu", "gc"] {
+        let at = format!("/application/components/web/settings/{setting}/value");
+        *descriptor.pointer_mut(&at).unwrap() = in_force.pointer(&at).unwrap().clone();
+    }
+    descriptor
 }
 
 /// What the imaginary application measures with these settings.
@@ -123,7 +140,7 @@ pub fn report(command: &Value, in_force: &mut Value) -> (&'static str, Value) {
     match command["cmd"].as_str().unwrap() {
         "DESCRIBE" => (
             "DESCRIPTION",
-            json!({"status": "ok", "descriptor": descriptor()}),
+            json!({"status": "ok", "descriptor": described(in_force)}),
         ),
         "MEASURE" => ("MEASUREMENT", json!({"metrics": metrics(in_force)})),
         "ADJUST" => {

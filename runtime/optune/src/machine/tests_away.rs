@@ -1,0 +1,557 @@
+//! A servo that goes away, and an application that is changed meanwhile.
+
+use serde_json::json;
+use servo_protocol::{Control, Seconds, StatusReply};
+
+use super::play::{Play, described, descriptor, failed, measured, plan, throughput};
+use super::*;
+
+fn found() -> Value {
+    json!({"application": {"components": {"web": {"settings": {"cpu": {"value": 2}, "gc": {"value": "serial"}}}}}})
+}
+
+fn seconds(seconds: f64) -> Option<Seconds> {
+    Some(Seconds::new(seconds).unwrap())
+}
+
+fn reply(reply: Reply) -> StatusReply {
+    match reply {
+        Reply::Status(status) => status,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// How long each command and each rest may be silent.
+#[test]
+fn silence_is_judged_by_what_the_servo_was_told() {
+    let slow = StudyOptions {
+        control: Control {
+            warmup: seconds(100.0),
+            duration: seconds(200.0),
+            delay: seconds(60.0),
+            past: seconds(60.0),
+            ..Control::default()
+        },
+        adjust_control: Control {
+            settlement: seconds(300.0),
+            ..Control::default()
+        },
+        ..plan(3)
+    };
+    let quick = StudyOptions {
+        control: Control {
+            duration: seconds(10.0),
+            ..Control::default()
+        },
+        ..plan(3)
+    };
+    // Least seconds after which it is lost while measuring, and while adjusting.
+    for (plan, measuring, adjusting) in [
+        (slow.clone(), 540, 450),
+        (quick, 180, 180),
+        (
+            StudyOptions {
+                lost_after: 900,
+                ..slow
+            },
+            900,
+            900,
+        ),
+    ] {
+        for (operation, patience) in [
+            (Operation::Adjust, adjusting),
+            (Operation::Measure, measuring),
+        ] {
+            let mut play = Play::new(plan.clone());
+            play.reach_first_trial();
+            if operation == Operation::Measure {
+                play.turn(Operation::Adjust, Outcome::Adjusted);
+            }
+            assert_eq!(play.next()["cmd"], operation.to_string());
+            play.pass(100);
+            assert_eq!(play.progress(operation), StatusReply::ok());
+            play.pass(patience - 1);
+            assert_eq!(
+                play.shown(1).state,
+                TrialState::Running,
+                "{operation} {patience}"
+            );
+            play.pass(1);
+            assert_eq!(
+                play.shown(1).state,
+                TrialState::Lost,
+                "{operation} {patience}"
+            );
+            let servo = play.machine.state().core.servo.clone().unwrap();
+            assert!(servo.lost && !servo.connected);
+            assert_eq!(play.machine.summary("a/b").trials.lost, 1);
+        }
+    }
+}
+
+#[test]
+fn a_sleeping_servo_may_miss_two_wakings() {
+    let mut play = Play::new(StudyOptions {
+        idle_sleep: 100,
+        ..plan(1)
+    });
+    play.reach_first_trial();
+    play.trial();
+    play.turn(Operation::Adjust, Outcome::Adjusted);
+    assert_eq!(play.next()["cmd"], "SLEEP");
+    let lost = |play: &Play| play.machine.state().core.servo.as_ref().unwrap().lost;
+    play.pass(299);
+    assert!(!lost(&play));
+    play.pass(1);
+    assert!(lost(&play));
+    play.next();
+    assert!(!lost(&play), "it has spoken");
+    // One that said goodbye is away, not lost.
+    play.goodbye("SIGTERM");
+    play.pass(10_000);
+    assert!(!lost(&play));
+}
+
+#[test]
+fn a_lost_trial_is_made_once_more_from_the_last_good_settings() {
+    for away in ["silence", "SIGTERM"] {
+        let mut play = Play::new(plan(4));
+        play.reach_first_trial();
+        let good = play.trial();
+        let second = play.turn(Operation::Adjust, Outcome::Adjusted)["param"]["state"].clone();
+        for round in 0..2 {
+            assert_eq!(play.next()["cmd"], "MEASURE");
+            match away {
+                "silence" => play.pass(181),
+                reason => play.goodbye(reason),
+            }
+            let trial = 2 + round;
+            assert_eq!(play.shown(trial).state, TrialState::Lost, "{away}");
+            play.hello();
+            assert_eq!(
+                play.turn(Operation::Adjust, Outcome::Adjusted)["param"]["state"],
+                good,
+                "{away}"
+            );
+            assert_eq!(play.shown(trial).status.as_deref(), Some("lost"));
+            // The greeting is followed by a look at what is in force.
+            play.turn(
+                Operation::Describe,
+                Outcome::Described(described(Some(&good))),
+            );
+            let next = play.turn(Operation::Adjust, Outcome::Adjusted);
+            assert_eq!(
+                next["param"]["state"] == second,
+                round == 0,
+                "{away}: once more, and only once"
+            );
+        }
+        let state = play.machine.state();
+        assert_eq!(state.trials[2].again_of, Some(2));
+        assert_eq!(state.trials[3].again_of, None);
+        // The first loss costs nothing, the second is one of the four trials.
+        play.turn(Operation::Measure, measured(100.0));
+        play.trial();
+        assert_eq!(play.machine.word(), "restoring", "{away}");
+    }
+}
+
+#[test]
+fn a_late_report_still_counts() {
+    for away in ["silence", "SIGTERM"] {
+        for hello in [false, true] {
+            let mut play = Play::new(plan(4));
+            play.reach_first_trial();
+            play.turn(Operation::Adjust, Outcome::Adjusted);
+            let measure = play.next();
+            match away {
+                "silence" => play.pass(1000),
+                reason => play.goodbye(reason),
+            }
+            assert_eq!(play.shown(1).state, TrialState::Lost);
+            // One that kept a journal goes on where it was.
+            if hello {
+                play.hello();
+            }
+            assert_eq!(play.progress(Operation::Measure), StatusReply::ok());
+            assert_eq!(play.shown(1).state, TrialState::Running, "{away}");
+            let report = Input::Final {
+                operation: Operation::Measure,
+                uid: measure["cmd_uid"].as_str().map(str::to_owned),
+                outcome: measured(123.0),
+            };
+            assert_eq!(play.send(report), Reply::Status(StatusReply::ok()));
+            assert_eq!(play.shown(1).score, Some(123.0), "{away}");
+        }
+    }
+}
+
+#[test]
+fn a_servo_that_only_starts_again_keeps_what_it_has_in_hand() {
+    for reason in ["restart", "restarting"] {
+        let mut play = Play::new(plan(3));
+        play.reach_first_trial();
+        play.turn(Operation::Adjust, Outcome::Adjusted);
+        let measure = play.next();
+        play.goodbye(reason);
+        play.hello();
+        assert_eq!(play.next(), measure, "{reason}");
+    }
+}
+
+/// Between two commands nothing is in hand, but the trial's settings are in
+/// force.
+#[test]
+fn a_goodbye_between_applying_and_measuring_leads_back() {
+    let mut play = Play::new(plan(3));
+    play.reach_first_trial();
+    play.turn(Operation::Adjust, Outcome::Adjusted);
+    play.goodbye("exit");
+    assert_eq!(play.shown(1).state, TrialState::Lost);
+    play.hello();
+    assert_eq!(play.next()["param"]["state"], found());
+    // Before anything was applied there is nothing to go back from.
+    let mut play = Play::new(plan(3));
+    play.reach_first_trial();
+    play.goodbye("exit");
+    assert_eq!(play.shown(1).state, TrialState::Running);
+}
+
+#[test]
+fn a_service_that_was_down_gives_the_servo_its_time_again() {
+    let mut play = Play::new(plan(3));
+    play.reach_first_trial();
+    play.turn(Operation::Adjust, Outcome::Adjusted);
+    play.next();
+    play.machine = Machine::restore(play.machine.state().clone());
+    play.pass(100_000);
+    assert_eq!(
+        play.shown(1).state,
+        TrialState::Running,
+        "nobody could have been heard"
+    );
+    play.pass(181);
+    assert_eq!(play.shown(1).state, TrialState::Lost);
+    // A clock that is put back makes nobody lost, and nobody immortal.
+    let mut play = Play::new(plan(3));
+    play.now = 10_000_000_000;
+    play.reach_first_trial();
+    play.now = 1000;
+    play.pass(1);
+    play.pass(179);
+    let lost = |play: &Play| play.machine.state().core.servo.as_ref().unwrap().lost;
+    assert!(!lost(&play));
+    play.pass(2);
+    assert!(lost(&play));
+}
+
+/// Brings a study to its second trial and lets the servo greet anew there.
+fn greeted_anew(measuring: bool) -> (Play, Value) {
+    let mut play = Play::new(plan(5));
+    play.reach_first_trial();
+    play.trial();
+    let state = play.turn(Operation::Adjust, Outcome::Adjusted)["param"]["state"].clone();
+    if measuring {
+        play.next();
+        play.hello();
+        assert_eq!(
+            play.next()["cmd"],
+            "MEASURE",
+            "what was in hand comes first"
+        );
+        play.last(Operation::Measure, measured(throughput(&state)));
+    } else {
+        play.hello();
+    }
+    (play, state)
+}
+
+#[test]
+fn a_servo_that_comes_back_is_asked_what_is_in_force() {
+    for measuring in [false, true] {
+        let (mut play, state) = greeted_anew(measuring);
+        play.turn(
+            Operation::Describe,
+            Outcome::Described(described(Some(&state))),
+        );
+        let next = if measuring { "ADJUST" } else { "MEASURE" };
+        assert_eq!(play.next()["cmd"], next, "nothing has changed");
+        assert_eq!(play.machine.state().core.study, 1);
+    }
+}
+
+#[test]
+fn what_was_changed_behind_its_back_stops_the_study_until_the_operator_resumes() {
+    let (mut play, state) = greeted_anew(false);
+    let mut meddled = state.clone();
+    meddled["application"]["components"]["web"]["settings"]["gc"]["value"] = json!("serial");
+    let cpu = &mut meddled["application"]["components"]["web"]["settings"]["cpu"]["value"];
+    *cpu = json!(cpu.as_u64().unwrap() % 8 + 1);
+    play.turn(
+        Operation::Describe,
+        Outcome::Described(described(Some(&meddled))),
+    );
+    for _ in 0..3 {
+        let rest = play.next();
+        assert_eq!(rest["cmd"], "SLEEP");
+        let reason = rest["param"]["data"]["reason"].as_str().unwrap();
+        assert!(reason.contains("web/cpu is"), "{reason}");
+    }
+    let summary = play.machine.summary("a/b");
+    assert_eq!(summary.state, "paused");
+    let drift = summary.paused.unwrap().drift;
+    assert_eq!(
+        drift[0].expected,
+        state["application"]["components"]["web"]["settings"]["cpu"]["value"]
+    );
+    // Also after a crash, and after a greeting.
+    play.machine = Machine::restore(play.machine.state().clone());
+    play.hello();
+    assert_eq!(play.next()["cmd"], "SLEEP");
+    assert_eq!(reply(play.send(Input::Resume)), StatusReply::ok());
+    assert_eq!(reply(play.send(Input::Resume)).status.as_str(), "invalid");
+    // The greeting asks once more; nothing is known to be in force, so there
+    // is nothing to differ from.
+    play.turn(
+        Operation::Describe,
+        Outcome::Described(described(Some(&meddled))),
+    );
+    let again = play.next();
+    assert_eq!(
+        (&again["cmd"], &again["param"]["state"]),
+        (&json!("ADJUST"), &state)
+    );
+}
+
+#[test]
+fn a_value_that_is_not_told_is_no_difference() {
+    let (mut play, _) = greeted_anew(false);
+    play.turn(Operation::Describe, Outcome::Described(described(None)));
+    assert_eq!(play.next()["cmd"], "MEASURE");
+}
+
+#[test]
+fn before_anything_was_changed_what_is_there_now_is_where_it_begins() {
+    let mut play = Play::new(plan(3));
+    play.hello();
+    play.turn(Operation::Describe, Outcome::Described(descriptor()));
+    play.hello();
+    let mut other = found();
+    other["application"]["components"]["web"]["settings"]["cpu"]["value"] = json!(5);
+    play.turn(
+        Operation::Describe,
+        Outcome::Described(described(Some(&other))),
+    );
+    assert_eq!(play.machine.word(), "paused");
+    play.send(Input::Resume);
+    play.turn(
+        Operation::Describe,
+        Outcome::Described(described(Some(&other))),
+    );
+    play.turn(Operation::Measure, measured(500.0));
+    assert_eq!(
+        play.machine
+            .summary("a/b")
+            .baseline
+            .unwrap()
+            .settings
+            .to_state(),
+        other
+    );
+}
+
+#[test]
+fn a_paused_study_can_be_stopped() {
+    let (mut play, _) = greeted_anew(false);
+    play.turn(Operation::Describe, Outcome::Described(descriptor()));
+    assert_eq!(play.machine.word(), "paused");
+    play.send(Input::Stop {
+        reason: "enough".into(),
+    });
+    let best = play
+        .machine
+        .summary("a/b")
+        .best
+        .unwrap()
+        .settings
+        .to_state();
+    assert_eq!(
+        play.turn(Operation::Adjust, Outcome::Adjusted)["param"]["state"],
+        best
+    );
+    assert_eq!(play.machine.word(), "stopped");
+}
+
+#[test]
+fn a_look_that_fails_is_taken_again_and_then_left() {
+    let (mut play, _) = greeted_anew(false);
+    for _ in 0..MAX_TRIES {
+        play.turn(Operation::Describe, failed("failed", None));
+    }
+    assert_eq!(play.work()["cmd"], "MEASURE");
+    // A description that cannot be used needs somebody to mend it.
+    let (mut play, state) = greeted_anew(false);
+    let mut bad = described(Some(&state));
+    bad["application"]["components"]["web"]["settings"]["cpu"]["min"] = json!("x");
+    play.turn(Operation::Describe, Outcome::Described(bad));
+    assert_eq!(play.machine.word(), "paused");
+    play.send(Input::Resume);
+    play.turn(
+        Operation::Describe,
+        Outcome::Described(described(Some(&state))),
+    );
+    assert_eq!(play.next()["cmd"], "MEASURE");
+}
+
+#[test]
+fn other_ranges_begin_a_new_version_with_the_trials_that_still_fit() {
+    let mut play = Play::new(plan(6));
+    play.reach_first_trial();
+    for _ in 0..3 {
+        play.trial();
+    }
+    let before = play.machine.state().clone();
+    let in_force = before.trials[2].settings.to_state();
+    play.hello();
+    let mut narrower = described(Some(&in_force));
+    narrower["application"]["components"]["web"]["settings"]["cpu"]["max"] = json!(5);
+    play.turn(Operation::Describe, Outcome::Described(narrower));
+    let state = play.machine.state();
+    assert_eq!(state.core.study, 2);
+    let fitting: Vec<u32> = before
+        .trials
+        .iter()
+        .filter(|trial| trial.settings.get("web", "cpu").unwrap().as_u64() <= Some(5))
+        .filter(|trial| trial.state == TrialState::Scored)
+        .map(|trial| trial.number)
+        .collect();
+    let imported: Vec<u32> = state
+        .trials
+        .iter()
+        .filter_map(|trial| trial.imported)
+        .map(|from| from.trial)
+        .collect();
+    assert_eq!(imported, fitting);
+    assert!(imported.len() < 3, "the seed gives a trial outside");
+    // What was found is still allowed and was measured by the same objective.
+    assert_eq!(play.machine.summary("a/b").baseline.unwrap().score, 200.0);
+    let written = play
+        .writes
+        .iter()
+        .any(|write| matches!(write, Write::Renewed { number: 2, .. }));
+    assert!(written);
+    // First back to where it was good, then on within the new range.
+    play.turn(Operation::Adjust, Outcome::Adjusted);
+    let mut made = imported.len();
+    while play.machine.word() == "exploring" {
+        let state = play.trial();
+        made += 1;
+        assert!(
+            state["application"]["components"]["web"]["settings"]["cpu"]["value"]
+                .as_u64()
+                .unwrap()
+                <= 5
+        );
+    }
+    assert_eq!(made, 6, "the imported ones are among the planned ones");
+}
+
+#[test]
+fn other_settings_begin_anew_and_keep_the_way_back() {
+    let mut play = Play::new(plan(3));
+    play.reach_first_trial();
+    let in_force = play.trial();
+    play.hello();
+    let mut more = described(Some(&in_force));
+    more["application"]["components"]["web"]["settings"]["mem"] =
+        json!({"min": 1, "max": 4, "step": 1, "value": 2});
+    play.turn(Operation::Describe, Outcome::Described(more));
+    assert_eq!(
+        play.machine.state().trials,
+        vec![],
+        "none has the new setting"
+    );
+    let mut start = found();
+    start["application"]["components"]["web"]["settings"]["mem"] = json!({"value": 2});
+    assert_eq!(
+        play.turn(Operation::Adjust, Outcome::Adjusted)["param"]["state"],
+        start
+    );
+    // The baseline has a setting that was never measured.
+    play.turn(Operation::Measure, measured(200.0));
+    assert_eq!(
+        play.machine
+            .summary("a/b")
+            .baseline
+            .unwrap()
+            .settings
+            .to_state(),
+        start
+    );
+    assert_eq!(play.next()["cmd"], "ADJUST");
+}
+
+#[test]
+fn another_objective_imports_nothing() {
+    let mut play = Play::new(plan(3));
+    play.reach_first_trial();
+    let in_force = play.trial();
+    play.hello();
+    let mut other = described(Some(&in_force));
+    other["application"]["components"]["web"]["settings"]["cpu"]["max"] = json!(9);
+    other["optimization"]["perf"] = json!("0 - errors");
+    play.turn(Operation::Describe, Outcome::Described(other));
+    let state = play.machine.state();
+    assert_eq!(
+        (state.trials.len(), state.study.as_ref().unwrap().baseline),
+        (0, None)
+    );
+    play.turn(Operation::Adjust, Outcome::Adjusted);
+    assert_eq!(play.next()["cmd"], "MEASURE");
+}
+
+#[test]
+fn an_ended_study_can_be_followed_by_another() {
+    let mut play = Play::new(plan(2));
+    play.reach_first_trial();
+    let early = play.send(Input::Renew(Box::new(plan(1))));
+    assert_eq!(reply(early).status.as_str(), "invalid");
+    play.trial();
+    play.trial();
+    let best = play.turn(Operation::Adjust, Outcome::Adjusted)["param"]["state"].clone();
+    assert_eq!(play.next()["cmd"], "SLEEP");
+    assert_eq!(
+        reply(play.send(Input::Renew(Box::new(plan(1))))),
+        StatusReply::ok()
+    );
+    play.turn(
+        Operation::Describe,
+        Outcome::Described(described(Some(&best))),
+    );
+    play.turn(Operation::Measure, measured(throughput(&best)));
+    let summary = play.machine.summary("a/b");
+    assert_eq!((summary.study, summary.trials.planned), (2, 1));
+    assert_eq!(summary.baseline.unwrap().settings.to_state(), best);
+    play.trial();
+    assert_eq!(play.machine.word(), "restoring");
+}
+
+#[test]
+fn another_environment_is_waited_for() {
+    let plan = StudyOptions {
+        control: Control {
+            environment: Some(json!({"mode": "test"})),
+            ..Control::default()
+        },
+        ..plan(3)
+    };
+    let mut play = Play::new(plan);
+    play.hello();
+    let describe = play.next();
+    assert_eq!(describe["param"]["control"]["environment"]["mode"], "test");
+    play.last(Operation::Describe, failed("environment-mismatch", None));
+    assert_eq!(play.next()["param"]["duration"], 30);
+    play.turn(Operation::Describe, Outcome::Described(descriptor()));
+    let measure = play.next();
+    assert_eq!(measure["param"]["control"]["environment"]["mode"], "test");
+}
