@@ -255,7 +255,7 @@ impl Trials {
                 operation: progress.operation.to_string(),
                 percent: progress.percent,
             }),
-            Notice::Servo(_) | Notice::Phase(_) => {}
+            Notice::Servo(_) | Notice::Phase(_) | Notice::Paused(_) | Notice::Renewed(_) => {}
         }
     }
 
