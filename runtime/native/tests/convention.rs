@@ -73,7 +73,7 @@ async fn everything_in_the_request_reaches_stdin() {
     let step = MeasureDriver::step(&driver, &context().0, &asked, None).await;
     assert!(matches!(step, Ok(Step::Done(_))));
     let wanted = json!({"metrics": ["p95", "requests throughput"], "control": control});
-    assert_eq!(input().to_string(), wanted.to_string());
+    assert_eq!(input(), wanted);
 
     let application = json!({"components": {"web": {"settings": {
         "cpu": {"value": 1.5, "index": 3}, "replicas": {"value": 2}, "heap": {"value": 2.0},
@@ -85,7 +85,7 @@ async fn everything_in_the_request_reaches_stdin() {
     };
     adjust(&driver, &asked).await.unwrap();
     let wanted = json!({"application": application, "control": control});
-    assert_eq!(input().to_string(), wanted.to_string());
+    assert_eq!(input(), wanted);
 }
 
 /// Of a command the driver sees `param` as the service wrote it, but the values

@@ -20,20 +20,20 @@ fn peak_memory() -> usize {
     kilobytes * 1024
 }
 
-/// 96 MiB on stderr, as much in responses and as much in progress lines. All
+/// 64 MiB on stderr, as much in responses and as much in progress lines. All
 /// tests of this suite share the process, and none may take more either.
 #[tokio::test]
 async fn output_without_measure_takes_no_memory() {
     let before = peak_memory();
     for (what, call) in [
-        ("stderr", "head -c 100663296 /dev/zero >&2"),
+        ("stderr", "head -c 67108864 /dev/zero >&2"),
         (
             "responses",
-            r#"yes '{"status":"failed","message":"0123456789012345678901234567890123456789"}' | head -c 100663290; echo"#,
+            r#"yes '{"status":"failed","message":"0123456789012345678901234567890123456789"}' | head -c 67108860; echo"#,
         ),
         (
             "progress",
-            r#"yes '{"progress":5,"message":"0123456789012345678901234567890123456789"}' | head -c 100663296"#,
+            r#"yes '{"progress":5,"message":"0123456789012345678901234567890123456789"}' | head -c 67108864"#,
         ),
     ] {
         // The last line of each is cut off somewhere; a response comes after it.
@@ -44,7 +44,7 @@ async fn output_without_measure_takes_no_memory() {
             .filter(|failure| words(failure).1 != Some("invalid-output"));
         assert_eq!(cut, None, "{what}");
         let grown = peak_memory().saturating_sub(before);
-        assert!(grown < 64 << 20, "{what}: {grown} bytes");
+        assert!(grown < 48 << 20, "{what}: {grown} bytes");
     }
 }
 
@@ -186,6 +186,22 @@ async fn bytes_that_are_no_text() {
             "{call}"
         );
         assert!(failure.message.contains(part), "{failure}");
+    }
+}
+
+#[tokio::test]
+async fn nesting_without_end_exhausts_no_stack() {
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    for answer in [
+        format!("{{\"status\":\"ok\",\"metrics\":{deep}}}"),
+        format!("{{\"progress\":{deep}}}"),
+        deep,
+    ] {
+        let folder = Folder::with("cat answer");
+        folder.write("answer", &answer);
+        let failure = folder.measure().await.unwrap_err();
+        assert_eq!(words(&failure), ("failed", Some("invalid-output")));
+        assert!(failure.message.len() < 4096);
     }
 }
 
