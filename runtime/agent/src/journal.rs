@@ -20,7 +20,7 @@ use thiserror::Error;
 
 use crate::driver::{CallId, DriverFacts, Pause};
 
-pub use file::{Clock, FileJournal};
+pub use file::{Clock, FileJournal, Room};
 pub use folder::JournalOpenError;
 pub use recovered::{CallInHand, PauseInHand, Recovered, Standing, UnsentReport};
 

@@ -40,7 +40,7 @@ pub use environment::EnvironmentCheck;
 pub use formula::{FormulaError, check_formula};
 pub use journal::{
     Accepted, Began, CallInHand, Clock, DriverId, FileJournal, Journal, JournalError,
-    JournalOpenError, NoJournal, PauseInHand, Recovered, Standing, UnsentReport,
+    JournalOpenError, NoJournal, PauseInHand, Recovered, Room, Standing, UnsentReport,
 };
 pub use observer::{Brought, NoObserver, Notice, Observer};
 pub use operation::{Call, CallLimits, Ended, Start};

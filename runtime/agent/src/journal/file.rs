@@ -15,13 +15,14 @@
 //!
 //! Times are those of the wall clock, the only one that goes on between two
 //! processes. When it has gone backwards since the newest record, it counts as
-//! having stood still: a wait is then longer than it had to be, but never
-//! longer than the whole of it.
+//! having stood still, while the servo runs and between two of them: a wait is
+//! then longer than it had to be, but never longer than the whole of it.
 //!
 //! Each write is synced before it returns. That takes milliseconds, so it
 //! happens on the blocking threads, where it holds up no other servo.
 
 use std::fmt;
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -29,7 +30,7 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use servo_protocol::Envelope;
 
-use super::folder::{Folder, JournalOpenError, Medium};
+use super::folder::{Folder, JournalOpenError};
 use super::record::{Moment, Paused, Record, State, VERSION, What};
 use super::{Accepted, Began, Journal, JournalError, Recovered};
 use crate::driver::{CallId, Pause};
@@ -44,6 +45,9 @@ const SMALL: usize = 1 << 20;
 
 /// Tells the wall-clock time.
 pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+
+/// Tells how many more bytes the disk takes; `usize::MAX`: as many as it has.
+pub type Room = Arc<dyn Fn() -> usize + Send + Sync>;
 
 /// The journal of one servo, in a folder of its own.
 #[derive(Clone)]
@@ -82,7 +86,7 @@ impl FileJournal {
         let path = folder.file_path();
         let now = Moment::from(clock());
         let Some(bytes) = folder.read()? else {
-            let mut writer = Writer::new(Box::new(folder), app, clock);
+            let mut writer = Writer::new(folder, app, clock);
             writer
                 .replace(now)
                 .map_err(|problem| JournalOpenError::Io {
@@ -112,10 +116,11 @@ impl FileJournal {
             );
             folder.cut(u64::try_from(read.length).unwrap_or(u64::MAX))?;
         }
-        let mut writer = Writer::new(Box::new(folder), app, clock);
+        let mut writer = Writer::new(folder, app, clock);
         writer.next = read.next;
         writer.length = read.length;
         writer.state = read.state;
+        writer.newest = now;
         writer.dirty = false;
         if now < read.newest {
             let back = read.newest.since(now);
@@ -130,6 +135,24 @@ impl FileJournal {
         }
         let recovered = writer.state.recovered(now);
         Ok((Self::from(writer), recovered))
+    }
+
+    /// What is in hand now: for a servo that goes on, in the same process,
+    /// where the one before it stopped. The lock stays taken meanwhile.
+    pub fn in_hand(&self) -> Recovered {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        writer.state.recovered(Moment::from((writer.clock)()))
+    }
+
+    /// Writes as to a disk with so much room, for tests of what is done when it
+    /// is full. Like a real one it takes what fits; to replace a file it needs
+    /// room for both, of which there is none until there is plenty.
+    #[must_use]
+    pub fn with_room(self, room: Room) -> Self {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        writer.room = room;
+        drop(writer);
+        self
     }
 
     async fn write(
@@ -291,10 +314,13 @@ impl Read {
 
 /// The one that writes.
 struct Writer {
-    medium: Box<dyn Medium>,
+    folder: Folder,
+    room: Room,
     app: String,
     clock: Clock,
     state: State,
+    /// Time of the newest record; none is older than the one before it.
+    newest: Moment,
     /// Largest record.
     limit: usize,
     /// Number of the next record.
@@ -306,12 +332,14 @@ struct Writer {
 }
 
 impl Writer {
-    fn new(medium: Box<dyn Medium>, app: &str, clock: Clock) -> Self {
+    fn new(folder: Folder, app: &str, clock: Clock) -> Self {
         Self {
-            medium,
+            folder,
+            room: Arc::new(|| usize::MAX),
             app: app.to_owned(),
             clock,
             state: State::Nothing,
+            newest: Moment(0),
             limit: RECORD_LIMIT,
             next: 0,
             length: 0,
@@ -320,14 +348,15 @@ impl Writer {
     }
 
     fn write(&mut self, what: What) -> Result<(), String> {
-        let at = Moment::from((self.clock)());
+        let at = Moment::from((self.clock)()).max(self.newest);
         let over = matches!(what, What::Delivered { .. });
         let line = self.line(self.next, at, what.clone())?;
         self.state.apply(at, what)?;
+        self.newest = at;
         if self.dirty || self.compacts(line.len())? {
             return self.replace(at);
         }
-        if let Err(error) = self.medium.append(&line) {
+        if let Err(error) = self.append(&line) {
             self.dirty = true;
             return Err(error.to_string());
         }
@@ -338,6 +367,16 @@ impl Writer {
             tracing::warn!("the journal cannot be compacted yet: {problem}");
         }
         Ok(())
+    }
+
+    fn append(&mut self, line: &[u8]) -> io::Result<()> {
+        let room = (self.room)();
+        if room > line.len() {
+            return self.folder.append(line);
+        }
+        // With all of it written, it is the sync that fails.
+        self.folder.append(line.get(..room).unwrap_or(line))?;
+        Err(io::ErrorKind::StorageFull.into())
     }
 
     fn line(&self, n: u64, at: Moment, what: What) -> Result<Vec<u8>, String> {
@@ -378,7 +417,10 @@ impl Writer {
     fn replace(&mut self, now: Moment) -> Result<(), String> {
         self.dirty = true;
         let (bytes, next) = self.whole(now)?;
-        self.medium
+        if (self.room)() != usize::MAX {
+            return Err(io::Error::from(io::ErrorKind::StorageFull).to_string());
+        }
+        self.folder
             .replace(&bytes)
             .map_err(|error| error.to_string())?;
         self.next = next;

@@ -86,16 +86,6 @@ pub enum JournalOpenError {
     },
 }
 
-/// Where records are written. A seam, so that a test can fill the disk.
-pub(super) trait Medium: Send {
-    /// Adds bytes at the end, and returns when they are safe.
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
-
-    /// Puts bytes in place of everything, whole or not at all, and returns when
-    /// they are safe.
-    fn replace(&mut self, bytes: &[u8]) -> io::Result<()>;
-}
-
 /// The folder, locked. Dropping it frees the lock.
 #[derive(Debug)]
 pub(super) struct Folder {
@@ -212,10 +202,9 @@ impl Folder {
             Err(error) => Err(error.into()),
         }
     }
-}
 
-impl Medium for Folder {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// Adds bytes at the end, and returns when they are safe.
+    pub(super) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         let file = self
             .file
             .as_mut()
@@ -224,7 +213,9 @@ impl Medium for Folder {
         file.sync_data()
     }
 
-    fn replace(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// Puts bytes in place of everything, whole or not at all, and returns when
+    /// they are safe.
+    pub(super) fn replace(&mut self, bytes: &[u8]) -> io::Result<()> {
         // One that a crash left goes first: this one is ours from its making.
         self.remove_new()?;
         let flags = OFlags::RDWR | OFlags::APPEND | OFlags::CREATE | OFlags::EXCL;

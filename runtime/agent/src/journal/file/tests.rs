@@ -1,7 +1,6 @@
 //! The journal on a disk that fills up.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is the report")]
 
-use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -11,34 +10,6 @@ use super::*;
 use crate::journal::{DriverId, Standing};
 
 const EMPTY: usize = usize::MAX;
-
-/// A disk with so many bytes left. Like a real one it takes what fits; to
-/// replace a file it needs room for both, of which there is none until there is
-/// plenty.
-struct Disk {
-    folder: Folder,
-    left: Arc<AtomicUsize>,
-}
-
-impl Medium for Disk {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let left = self.left.load(Ordering::SeqCst);
-        let fitting = bytes.get(..left).unwrap_or(bytes);
-        self.folder.append(fitting)?;
-        if left <= bytes.len() {
-            // With all of them written, it is the sync that fails.
-            return Err(io::Error::from(io::ErrorKind::StorageFull));
-        }
-        Ok(())
-    }
-
-    fn replace(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if self.left.load(Ordering::SeqCst) != EMPTY {
-            return Err(io::Error::from(io::ErrorKind::StorageFull));
-        }
-        self.folder.replace(bytes)
-    }
-}
 
 fn call() -> CallId {
     CallId::new("c1")
@@ -54,20 +25,16 @@ fn pause(state: &str) -> Pause {
 
 /// A journal in the middle of a first step, on a disk that can fill up.
 async fn in_first_step(path: &Path) -> (FileJournal, Arc<AtomicUsize>) {
-    let (journal, _) = FileJournal::open(path, "shop").unwrap();
-    drop(journal);
     let left = Arc::new(AtomicUsize::new(EMPTY));
-    let mut folder = Folder::open(path).unwrap();
-    folder.read().unwrap();
-    let disk = Disk {
-        folder,
-        left: Arc::clone(&left),
-    };
-    let journal = FileJournal::from(Writer::new(
-        Box::new(disk),
-        "shop",
-        Arc::new(SystemTime::now),
-    ));
+    let room = Arc::clone(&left);
+    let (journal, _) = FileJournal::open(path, "shop").unwrap();
+    let journal = journal.with_room(Arc::new(move || room.load(Ordering::SeqCst)));
+    begin(&journal).await;
+    (journal, left)
+}
+
+/// A command and its first step.
+async fn begin(journal: &FileJournal) {
     let accepted = Accepted {
         call: call(),
         command: json!({"cmd": "MEASURE", "param": {}}),
@@ -83,7 +50,6 @@ async fn in_first_step(path: &Path) -> (FileJournal, Arc<AtomicUsize>) {
         request: json!({}),
     };
     journal.began(&began).await.unwrap();
-    (journal, left)
 }
 
 /// State of the pause that a restart finds, if it finds one.
@@ -180,4 +146,35 @@ async fn another_version_of_the_format_is_refused() {
         error.contains("line 1: it is a journal of version 2"),
         "{error}"
     );
+}
+
+/// The clock goes back between the command and the pause; what stands in the
+/// journal before the pause must not make its wait shorter.
+#[tokio::test]
+async fn a_clock_that_went_back_during_a_call_cuts_no_wait_short() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("j");
+    let seconds = Arc::new(AtomicUsize::new(10_000));
+    let open = || {
+        let seconds = Arc::clone(&seconds);
+        let clock: Clock = Arc::new(move || {
+            let seconds = u64::try_from(seconds.load(Ordering::SeqCst)).unwrap();
+            SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+        });
+        FileJournal::open_with_clock(&path, "shop", clock).unwrap()
+    };
+    let (journal, _) = open();
+    begin(&journal).await;
+    seconds.store(5000, Ordering::SeqCst);
+    journal.paused(&call(), &pause("\"s\"")).await.unwrap();
+    drop(journal);
+    seconds.store(5010, Ordering::SeqCst);
+    let (_, recovered) = open();
+    let Recovered::Call(call) = recovered else {
+        panic!("{recovered:?}")
+    };
+    let Standing::Paused(pause) = call.standing else {
+        panic!("{call:?}")
+    };
+    assert_eq!(pause.left, Duration::from_secs(60));
 }
