@@ -1,5 +1,6 @@
 //! What a program's output, exit code and stderr become (protocol sections 13.3
 //! to 13.7 and 22): ours, and the original's where that differs.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is the report")]
 
 mod support;
 

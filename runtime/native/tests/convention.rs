@@ -1,4 +1,5 @@
 //! What a program sees when it is called (protocol section 13.1).
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is the report")]
 
 mod support;
 

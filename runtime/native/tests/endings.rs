@@ -1,5 +1,6 @@
 //! How a call ends, and that nothing of the program is left then (protocol
 //! sections 8, 13.5, 22.3): looked at from outside, in `/proc`.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is the report")]
 
 mod support;
 
@@ -228,10 +229,9 @@ async fn cancel_with_support_tells() {
         ),
     ] {
         for (compat, wanted) in [(false, ours), (true, original)] {
-            let call = format!(
-                "trap '. ./reaction; exit 0' USR1; echo '{{\"progress\":1}}'; while :; do wait; done"
-            );
-            let folder = family(&call).info(CANCELLABLE);
+            let call =
+                "trap '. ./reaction; exit 0' USR1; echo '{\"progress\":1}'; while :; do wait; done";
+            let folder = family(call).info(CANCELLABLE);
             folder.write("reaction", reaction);
             let driver = folder.driver(|options| options.compat = compat);
             let (cx, mut watched) = context();

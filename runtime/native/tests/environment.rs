@@ -1,4 +1,5 @@
 //! The environment check by a program (protocol section 9).
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is the report")]
 
 mod support;
 

@@ -1,5 +1,6 @@
 //! A whole servo with drivers as the original's base classes made them
 //! (protocol section 14): what the service gets to see.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is the report")]
 
 mod support;
 
@@ -11,7 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use servo_agent::{
-    Drivers, HttpAnswer, Pacing, Servo, ServoConfig, ServoHandle, StopReason, Transport,
+    Compat, Drivers, HttpAnswer, Pacing, Servo, ServoConfig, ServoHandle, StopReason, Transport,
     TransportError,
 };
 use servo_native::{NativeDriver, NativeOptions};
@@ -74,7 +75,13 @@ fn driver(options: &NativeOptions, name: &str) -> Arc<NativeDriver> {
 
 /// Lets a servo carry out commands, and returns every report about them.
 async fn run(folder: &Folder, commands: Vec<Value>, cancel: bool) -> Vec<Value> {
-    let options = folder.options();
+    run_as(folder, commands, cancel, false).await
+}
+
+/// The same, with the original's manners where `compat` says so.
+async fn run_as(folder: &Folder, commands: Vec<Value>, cancel: bool, compat: bool) -> Vec<Value> {
+    let mut options = folder.options();
+    options.compat = compat;
     let drivers = Drivers {
         measure: Some(driver(&options, "./measure")),
         adjust: Some(driver(&options, "./adjust")),
@@ -86,6 +93,9 @@ async fn run(folder: &Folder, commands: Vec<Value>, cancel: bool) -> Vec<Value> 
         handle: OnceLock::new(),
     });
     let mut config = ServoConfig::new("shop");
+    if compat {
+        config.compat = Compat::original();
+    }
     config.pacing = Pacing {
         gap: Duration::from_millis(10),
         ..Pacing::default()
@@ -245,4 +255,71 @@ async fn cancels_of_the_base_classes() {
         (&param["status"], &param["reason"]),
         (&json!("cancelled"), &json!("cancelled"))
     );
+}
+
+/// Final reports without their messages: ours and the original's, by what the
+/// driver did (sections 4.4, 4.5, 8 and 22).
+#[tokio::test]
+async fn what_the_service_sees_in_either_manner() {
+    let metrics = json!({"a": {"value": 1}});
+    let failed = |status: &str, reason: Option<&str>| {
+        let mut param = json!({"status": status});
+        if let Some(reason) = reason {
+            param["reason"] = json!(reason);
+        }
+        param
+    };
+    let success = json!({"status": "ok", "metrics": metrics});
+    let bare = json!({"metrics": metrics});
+    let ok = r#"echo '{"status":"ok","metrics":{"a":{"value":1}}}'"#;
+    let stays = "echo '{\"progress\":1}'; sleep 100000";
+    for (call, cancel, ours, original) in [
+        (ok.to_owned(), false, success, bare.clone()),
+        (
+            format!("{ok}; exit 3"),
+            false,
+            failed("failed", Some("exit-code")),
+            bare,
+        ),
+        (
+            "exit 0".to_owned(),
+            false,
+            failed("nodata", None),
+            failed("nodata", Some("undefined")),
+        ),
+        (
+            r#"echo '{"metrics":{"a":{"value":1}}}'"#.to_owned(),
+            false,
+            failed("failed", Some("no-status")),
+            failed("undefined", Some("undefined")),
+        ),
+        (
+            r#"echo '{"status":"aborted","reason":"slo-violation"}'; exit 1"#.to_owned(),
+            false,
+            failed("aborted", Some("slo-violation")),
+            failed("aborted", Some("slo-violation")),
+        ),
+        (
+            r#"echo '{"status":"ok"}'"#.to_owned(),
+            false,
+            failed("failed", Some("invalid-measurement")),
+            failed("failed", None),
+        ),
+        (
+            stays.to_owned(),
+            true,
+            failed("cancelled", Some("cancelled")),
+            failed("nodata", Some("undefined")),
+        ),
+    ] {
+        for (compat, wanted) in [(false, &ours), (true, &original)] {
+            let folder = Folder::with(&call);
+            let commands = vec![json!({"cmd": "MEASURE", "param": {"control": {}}})];
+            let mut finals = finals(&run_as(&folder, commands, cancel, compat).await);
+            assert_eq!(finals.len(), 1, "{call} compat={compat}");
+            let mut seen = finals.remove(0);
+            seen.as_object_mut().unwrap().remove("message");
+            assert_eq!(&seen, wanted, "{call} compat={compat}");
+        }
+    }
 }
