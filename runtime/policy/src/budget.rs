@@ -9,6 +9,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{ByteSize, PolicyError, Span};
@@ -25,7 +26,7 @@ macro_rules! limits {
         /// The limits as an operator writes them, or a manifest asks for them:
         /// only what differs from the defaults. Sizes are written `64MiB`,
         /// durations `30s`.
-        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields)]
         pub struct LimitsSpec {
             $($(#[doc = $doc])+
@@ -41,22 +42,43 @@ macro_rules! limits {
             /// The defaults with these limits laid over them.
             ///
             /// # Errors
-            /// A limit that is out of range; the error names its key and range.
+            /// The first limit that is out of range; the error names its key and range.
             pub fn resolve(&self) -> Result<Budget, PolicyError> {
+                let mut wrong = Vec::new();
+                let budget = self.resolve_into(&mut wrong);
+                match wrong.into_iter().next() {
+                    Some(error) => Err(error),
+                    None => Ok(budget),
+                }
+            }
+
+            /// The same; every limit that is out of range goes to `wrong`.
+            pub(crate) fn resolve_into(&self, wrong: &mut Vec<PolicyError>) -> Budget {
                 let mut budget = Budget::default();
+                let before = wrong.len();
                 $(if let Some(given) = self.$name {
                     let value: $ty = <$ty as Limit<$spec>>::from_spec(given);
-                    if !($low..=$high).contains(&value) {
-                        return Err(PolicyError::Limit {
+                    if ($low..=$high).contains(&value) {
+                        budget.$name = value;
+                    } else {
+                        wrong.push(PolicyError::Limit {
                             key: stringify!($name),
                             value: <$ty as Limit<$spec>>::show(value),
                             low: <$ty as Limit<$spec>>::show($low),
                             high: <$ty as Limit<$spec>>::show($high),
                         });
                     }
-                    budget.$name = value;
                 })+
-                budget.consistent()
+                // Limits of which one is wrong may contradict each other for that alone.
+                match budget.consistent() {
+                    Ok(budget) => budget,
+                    Err(error) => {
+                        if wrong.len() == before {
+                            wrong.push(error);
+                        }
+                        Budget::default()
+                    }
+                }
             }
 
             /// Is every limit asked for here within `budget`? The keys of those

@@ -124,3 +124,55 @@ pub enum PolicyError {
         problem: String,
     },
 }
+
+impl PolicyError {
+    /// The key it is about, such as `grants.http[0].rule`.
+    pub fn key(&self) -> String {
+        match self {
+            Self::Rule { key, .. }
+            | Self::Placeholder { key, .. }
+            | Self::Overlap { key, .. }
+            | Self::Grant { key, .. }
+            | Self::Folder { key, .. } => key.clone(),
+            Self::Limit { key, .. } => format!("grants.limits.{key}"),
+        }
+    }
+}
+
+/// Everything that is wrong with a policy, at least one thing. A person who
+/// repairs a file wants to hear all of it at once.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{first}{}", More(.rest))]
+pub struct PolicyErrors {
+    first: PolicyError,
+    rest: Vec<PolicyError>,
+}
+
+struct More<'a>(&'a [PolicyError]);
+
+impl fmt::Display for More<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|error| write!(f, "\n{error}"))
+    }
+}
+
+impl PolicyErrors {
+    /// The first of them, in the order of the policy.
+    pub fn into_first(self) -> PolicyError {
+        self.first
+    }
+
+    /// All of them, in the order of the policy.
+    pub fn iter(&self) -> impl Iterator<Item = &PolicyError> {
+        std::iter::once(&self.first).chain(&self.rest)
+    }
+
+    /// None when there are none.
+    pub(crate) fn of(errors: Vec<PolicyError>) -> Option<Self> {
+        let mut errors = errors.into_iter();
+        errors.next().map(|first| Self {
+            first,
+            rest: errors.collect(),
+        })
+    }
+}

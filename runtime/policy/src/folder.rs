@@ -9,12 +9,13 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::PolicyError;
 
 /// What a driver may do in a folder.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Access {
     /// List and read.
@@ -25,10 +26,11 @@ pub enum Access {
 }
 
 /// A folder grant as the operator writes it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FolderSpec {
     /// The name the driver sees: `/<name>`. `[a-z][a-z0-9-]*`, at most 63.
+    #[schemars(regex(pattern = "^[a-z][a-z0-9-]{0,62}$"))]
     pub name: String,
     /// The folder on the host; relative to the file that holds the grant.
     pub path: PathBuf,
@@ -48,36 +50,49 @@ pub struct FolderGrant {
     pub access: Access,
 }
 
-pub(crate) fn resolve(specs: &[FolderSpec], base: &Path) -> Result<Vec<FolderGrant>, PolicyError> {
+/// The folders that are as they should be; what is wrong with the others goes to
+/// `wrong`.
+pub(crate) fn resolve(
+    specs: &[FolderSpec],
+    base: &Path,
+    wrong: &mut Vec<PolicyError>,
+) -> Vec<FolderGrant> {
+    let before = wrong.len();
     let mut folders: Vec<FolderGrant> = Vec::with_capacity(specs.len());
     for (index, spec) in specs.iter().enumerate() {
-        let refuse = |key: &str, problem: String| PolicyError::Folder {
-            key: format!("grants.folders[{index}].{key}"),
-            problem,
+        let mut refuse = |key: &str, problem: String| {
+            wrong.push(PolicyError::Folder {
+                key: format!("grants.folders[{index}].{key}"),
+                problem,
+            });
         };
-        check_name(&spec.name).map_err(|problem| refuse("name", problem))?;
-        if folders.iter().any(|folder| folder.name == spec.name) {
+        if let Err(problem) = check_name(&spec.name) {
+            refuse("name", problem);
+        } else if folders.iter().any(|folder| folder.name == spec.name) {
             let problem = format!("the name {:?} is used twice; choose another", spec.name);
-            return Err(refuse("name", problem));
+            refuse("name", problem);
+        } else if let Some(path) = absolute(&base.join(&spec.path)) {
+            folders.push(FolderGrant {
+                name: spec.name.clone(),
+                path,
+                access: spec.access,
+            });
+        } else {
+            let problem = format!(
+                "{:?} does not lead to a folder below the root; write an absolute path, or one \
+                 relative to the file",
+                spec.path
+            );
+            refuse("path", problem);
         }
-        let path = absolute(&base.join(&spec.path)).ok_or_else(|| {
-            refuse(
-                "path",
-                format!(
-                    "{:?} does not lead to a folder below the root; write an absolute path, \
-                     or one relative to the file",
-                    spec.path
-                ),
-            )
-        })?;
-        folders.push(FolderGrant {
-            name: spec.name.clone(),
-            path,
-            access: spec.access,
-        });
     }
-    check_overlap(&folders)?;
-    Ok(folders)
+    // The error about an overlap counts the folders, so none may be missing.
+    if wrong.len() == before
+        && let Err(error) = check_overlap(&folders)
+    {
+        wrong.push(error);
+    }
+    folders
 }
 
 /// Refuses folders of which one is, or contains, the other. Run it again on

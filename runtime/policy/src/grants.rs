@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::folder;
 use crate::placeholder::fill;
 use crate::{
-    Budget, ByteSize, FolderGrant, FolderSpec, HttpRules, LimitsSpec, PolicyError, Scheme,
+    Budget, ByteSize, FolderGrant, FolderSpec, HttpRules, LimitsSpec, PolicyError, PolicyErrors,
+    Scheme,
 };
 
 /// The most a scratch folder may hold. It lives in memory or on the host's
@@ -15,7 +17,7 @@ use crate::{
 const SCRATCH_TOP: ByteSize = ByteSize::mib(4096);
 
 /// Grants as the operator writes them. What is absent is not granted.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GrantsSpec {
     /// Requests the driver may make.
@@ -33,10 +35,11 @@ pub struct GrantsSpec {
 }
 
 /// One rule as the operator writes it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HttpGrantSpec {
     /// `GET,POST https://host[:port]/prefix`; may hold `${config.key}`.
+    #[schemars(extend("examples" = ["GET https://prometheus.example/api/v1/"]))]
     pub rule: String,
     /// May it reach loopback, private and similar addresses?
     #[serde(default)]
@@ -75,11 +78,32 @@ impl GrantsSpec {
     /// # Errors
     /// The first thing that is wrong, by key.
     pub fn resolve(&self, config: &serde_json::Value, base: &Path) -> Result<Grants, PolicyError> {
+        self.resolve_all(config, base)
+            .map_err(PolicyErrors::into_first)
+    }
+
+    /// As [`GrantsSpec::resolve`], for a reader who wants to hear everything at
+    /// once.
+    ///
+    /// # Errors
+    /// All that is wrong, by key.
+    pub fn resolve_all(
+        &self,
+        config: &serde_json::Value,
+        base: &Path,
+    ) -> Result<Grants, PolicyErrors> {
+        let mut wrong = Vec::new();
         let mut rules = Vec::with_capacity(self.http.len());
         for (index, spec) in self.http.iter().enumerate() {
-            let rule = fill(&spec.rule, config, &format!("grants.http[{index}].rule"))?;
+            let rule = match fill(&spec.rule, config, &format!("grants.http[{index}].rule")) {
+                Ok(rule) => rule,
+                Err(error) => {
+                    wrong.push(error);
+                    continue;
+                }
+            };
             if spec.ca.is_some() && rule.scheme == Scheme::Http {
-                return Err(PolicyError::Grant {
+                wrong.push(PolicyError::Grant {
                     key: format!("grants.http[{index}].ca"),
                     problem: "a plain http rule has no certificate to check; write https, or \
                               remove `ca`"
@@ -88,10 +112,20 @@ impl GrantsSpec {
             }
             rules.push((rule, spec.private, spec.ca.as_ref().map(|ca| base.join(ca))));
         }
+        // The rules' errors count them, so none may be missing.
+        let http = if rules.len() == self.http.len() {
+            HttpRules::new(rules).unwrap_or_else(|error| {
+                wrong.push(error);
+                HttpRules::none()
+            })
+        } else {
+            HttpRules::none()
+        };
+        let folders = folder::resolve(&self.folders, base, &mut wrong);
         if let Some(scratch) = self.scratch
             && (scratch < ByteSize::kib(4) || scratch > SCRATCH_TOP)
         {
-            return Err(PolicyError::Grant {
+            wrong.push(PolicyError::Grant {
                 key: "grants.scratch".to_owned(),
                 problem: format!(
                     "{scratch} is out of range; use a size from 4KiB to {SCRATCH_TOP}, or leave \
@@ -99,11 +133,15 @@ impl GrantsSpec {
                 ),
             });
         }
-        Ok(Grants {
-            http: HttpRules::new(rules)?,
-            folders: folder::resolve(&self.folders, base)?,
-            scratch: self.scratch,
-            budget: self.limits.resolve()?,
-        })
+        let budget = self.limits.resolve_into(&mut wrong);
+        match PolicyErrors::of(wrong) {
+            Some(errors) => Err(errors),
+            None => Ok(Grants {
+                http,
+                folders,
+                scratch: self.scratch,
+                budget,
+            }),
+        }
     }
 }

@@ -437,15 +437,86 @@ limits: { memory: 1GiB }
     )
     .unwrap();
     assert_eq!(
-        grants.explain(),
-        "may send GET, POST to 10.0.0.7 port 9000, paths under /api/, over plain http; addresses of this machine and of private networks included\n\
-         may send GET to any host of one label before `.example.com` port 443, every path, over https, trusting only /ca.pem; public addresses only\n\
-         may read and change the folder /srv/out (it sees it as /out)\n\
-         has no temporary folder\n\
-         limit memory: 1GiB (usually 64MiB)"
+        grants.permissions(),
+        [
+            "send GET, POST to http://10.0.0.7:9000, paths under /api/ (private addresses allowed)",
+            "send GET to https://*.example.com (any host of one label before `.example.com`), \
+             every path (public addresses only; trusting only /ca.pem)",
+            "read and change folder out (/srv/out)",
+        ]
     );
+    let limits: Vec<String> = grants
+        .changed_limits()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(limits, ["memory 1GiB (usually 64MiB)"]);
+    let scratch = resolve("scratch: 16MiB", &json!({})).unwrap();
     assert_eq!(
-        Grants::none().explain(),
-        "may not use the network\nmay not see any folder of this machine\nhas no temporary folder"
+        scratch.permissions(),
+        ["keep up to 16MiB in a temporary folder, removed after each call"]
     );
+    assert!(Grants::none().permissions().is_empty());
+    assert!(Grants::none().changed_limits().is_empty());
+}
+
+#[test]
+fn everything_that_is_wrong_is_said_at_once() {
+    let grants = read(
+        r"
+http:
+  - { rule: 'get http://a.example/' }
+  - { rule: 'GET http://a.example/' }
+  - { rule: 'GET ${config.missing}/' }
+folders: [{ name: A, path: a }, { name: ok, path: b }, { name: c, path: / }]
+scratch: 1B
+limits: { memory: 5GiB, requests: 0 }
+",
+    )
+    .unwrap();
+    let wrong = grants
+        .resolve_all(&json!({}), Path::new("/etc/servo"))
+        .unwrap_err();
+    let keys: Vec<String> = wrong.iter().map(PolicyError::key).collect();
+    assert_eq!(
+        keys,
+        [
+            "grants.http[0].rule",
+            "grants.http[2].rule",
+            "grants.folders[0].name",
+            "grants.folders[2].path",
+            "grants.scratch",
+            "grants.limits.memory",
+            "grants.limits.requests",
+        ]
+    );
+    let first = grants
+        .resolve(&json!({}), Path::new("/etc/servo"))
+        .unwrap_err();
+    assert_eq!(first, wrong.clone().into_first());
+    assert_eq!(wrong.to_string().matches("grants.").count(), keys.len());
+}
+
+#[test]
+fn a_grant_in_part_is_told_from_none() {
+    let grants = resolve(
+        "http: [{ rule: 'GET http://a.example/api/' }, { rule: 'GET https://*.b.example/' }]",
+        &json!({}),
+    )
+    .unwrap();
+    for (ask, all, some) in [
+        ("GET http://a.example/api/v1/", true, true),
+        ("GET,PUT http://a.example/api/", false, true),
+        ("GET http://a.example/", false, true),
+        ("PUT http://a.example/api/", false, false),
+        ("GET https://a.example/api/", false, false),
+        ("GET http://a.example:81/api/", false, false),
+        ("GET http://a.example/other/", false, false),
+        ("GET https://x.b.example/", true, true),
+        ("GET https://b.example/", false, false),
+    ] {
+        let rule: Rule = ask.parse().unwrap();
+        assert_eq!(grants.http.cover(&rule), all, "{ask}");
+        assert_eq!(grants.http.touch(&rule), some, "{ask}");
+    }
 }
