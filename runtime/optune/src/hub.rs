@@ -261,10 +261,9 @@ impl Hub {
             return Err(HubError::Unknown(app.clone()));
         };
         let before = machine.state().clone();
-        // Questions and progress would drown the record.
-        let recorded = !matches!(input, Input::WhatsNext | Input::Progress { .. });
+        let worth = Worth::of(&input);
         let reaction = machine.handle(input, servo_uid, now);
-        let record = (recorded && accepted(&reaction.writes)).then(|| EventRecord {
+        let record = worth.recording(&reaction.writes).then(|| EventRecord {
             at: now,
             name: name.to_owned(),
             body: crate::machine::cut(&String::from_utf8_lossy(body), MAX_RECORD),
@@ -385,10 +384,36 @@ impl AppView {
     }
 }
 
-/// An event that changed nothing (a repetition, one out of step) is not worth
-/// a record, and a servo gone mad could fill the disk with them.
-fn accepted(writes: &[Write]) -> bool {
-    !writes.is_empty()
+/// What makes an event worth a record. One that changed nothing is not, and a
+/// servo gone mad could fill the disk with such.
+enum Worth {
+    /// Questions and progress would drown the record.
+    Nothing,
+    /// A report that ends a command. A repetition may still show that the servo
+    /// is there, but it was counted once.
+    AnEnd,
+    /// Any change.
+    AChange,
+}
+
+impl Worth {
+    fn of(input: &Input) -> Self {
+        match input {
+            Input::WhatsNext | Input::Progress { .. } => Self::Nothing,
+            Input::Final { .. } => Self::AnEnd,
+            _ => Self::AChange,
+        }
+    }
+
+    fn recording(&self, writes: &[Write]) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::AnEnd => writes
+                .iter()
+                .any(|write| matches!(write, Write::Closed { .. })),
+            Self::AChange => !writes.is_empty(),
+        }
+    }
 }
 
 fn random_uid() -> Result<String, HubError> {

@@ -45,12 +45,20 @@ use crate::options::StudyOptions;
 use crate::sampler::{Observation, Sampler};
 use crate::space::Settings;
 
-/// Times a command is handed out without a report before it counts as lost. A
-/// driver that answers NaN makes the original drop the report and ask again,
-/// for ever; lost answers, on the other hand, come in twos and threes.
+/// Times a command is handed out without a report before it is given up. Lost
+/// answers come in twos and threes.
 pub const MAX_DELIVERIES: u32 = 10;
-/// Tries of a description, of a baseline measurement, of a way back.
+/// Times that the servo may work on a command, as its progress shows, and then
+/// ask for another one. A driver that answers NaN makes the original drop the
+/// report and ask again, for ever, and each time is a whole measurement.
+pub const MAX_DROPPED: u32 = 3;
+/// Tries of a description, of a baseline measurement, and of a way back to
+/// settings that the application refuses.
 const MAX_TRIES: u32 = 3;
+/// Tries of a way back that fails for other reasons: half an hour and more,
+/// with the rests between them. A full disk, a servo that is killed, a backend
+/// that is down pass; settings that nobody chose must not stay because of them.
+const MAX_RETURNS: u32 = 30;
 /// Times that a report of the kind "not the settings' fault" is forgiven.
 const MAX_REPEATS: u32 = 2;
 
@@ -137,6 +145,9 @@ pub struct Command {
     pub param: Value,
     /// Times it was answered to WHATS_NEXT.
     pub deliveries: u32,
+    /// Times it was worked on and no report came.
+    #[serde(default)]
+    pub dropped: u32,
 }
 
 /// The servo that speaks for an application.

@@ -5,7 +5,9 @@ use servo_protocol::{Failure, Measurement, Operation, Reason, Status};
 
 use super::study::{Study, Trial, TrialState, cut, perf};
 use super::turn::{Changes, MAX_TEXT};
-use super::{Command, End, MAX_REPEATS, MAX_TRIES, Machine, Notice, Outcome, Phase, Write};
+use super::{
+    Command, End, MAX_REPEATS, MAX_RETURNS, MAX_TRIES, Machine, Notice, Outcome, Phase, Write,
+};
 use crate::objective::{FormulaError, Objective};
 use crate::options::StudyOptions;
 use crate::space::{Point, Settings, Space};
@@ -106,7 +108,7 @@ impl Machine {
                 self.trial_measured(trial, outcome, &command, now, changes)
             }
             Phase::Recovering { failed } => match outcome {
-                Outcome::Failed(_) if failed + 1 < MAX_TRIES => {
+                Outcome::Failed(failure) if failed + 1 < returns(&failure) => {
                     self.again(Phase::Recovering { failed: failed + 1 }, failed)
                 }
                 Outcome::Failed(failure) => {
@@ -446,7 +448,7 @@ impl Machine {
 
     fn restored(&mut self, outcome: Outcome, trial: u32, failed: u32, end: End) {
         match outcome {
-            Outcome::Failed(_) if failed + 1 < MAX_TRIES => {
+            Outcome::Failed(failure) if failed + 1 < returns(&failure) => {
                 self.again(
                     Phase::Restoring {
                         trial,
@@ -486,6 +488,15 @@ pub(super) fn failure(status: Status, reason: Reason, message: &str) -> Failure 
         status,
         reason: Some(reason),
         message: Some(message.to_owned()),
+    }
+}
+
+/// How often the way back is tried that fails like this.
+fn returns(failure: &Failure) -> u32 {
+    if failure.status == Status::Rejected {
+        MAX_TRIES
+    } else {
+        MAX_RETURNS
     }
 }
 

@@ -136,6 +136,27 @@ fn a_command_that_brings_no_report_is_given_up() {
 }
 
 #[test]
+fn a_command_that_is_worked_on_and_asked_for_again_is_given_up_sooner() {
+    for killed in [false, true] {
+        let mut play = Play::new(plan(3));
+        play.reach_first_trial();
+        play.turn(Operation::Adjust, Outcome::Adjusted);
+        let measure = play.next();
+        for round in 1..=MAX_DROPPED {
+            play.progress(Operation::Measure);
+            if killed {
+                play.hello();
+            }
+            let next = play.next();
+            let given_up = round == MAX_DROPPED && !killed;
+            assert_eq!(next != measure, given_up, "{killed} {round}");
+        }
+        let reason = play.machine.state().trials[0].reason.clone();
+        assert_eq!(reason.is_some(), !killed);
+    }
+}
+
+#[test]
 fn a_repeated_report_is_answered_and_not_counted() {
     for uid in [false, true] {
         let mut play = Play::new(StudyOptions {
@@ -323,23 +344,26 @@ fn a_study_whose_trials_all_fail_is_ended_and_undone() {
 
 #[test]
 fn the_way_back_is_tried_again_and_then_the_beginning_is_restored() {
-    let mut play = Play::new(plan(5));
-    play.reach_first_trial();
-    play.trial();
-    play.turn(Operation::Adjust, failed("failed", None));
-    for _ in 0..MAX_TRIES {
+    // What the settings are to blame for does not pass; all else may.
+    for (status, tries) in [("rejected", MAX_TRIES), ("failed", MAX_RETURNS)] {
+        let mut play = Play::new(plan(5));
+        play.reach_first_trial();
+        play.trial();
         play.turn(Operation::Adjust, failed("failed", None));
+        for _ in 0..tries {
+            play.turn(Operation::Adjust, failed(status, None));
+        }
+        for _ in 0..tries {
+            assert_eq!(
+                play.turn(Operation::Adjust, failed(status, None))["param"]["state"],
+                found()
+            );
+        }
+        let summary = play.machine.summary("a/b");
+        assert_eq!(summary.state, "failed");
+        assert!(summary.reason.unwrap().contains("check the application"));
+        assert_eq!(summary.settings, None, "nobody knows what is in force");
     }
-    for _ in 0..MAX_TRIES {
-        assert_eq!(
-            play.turn(Operation::Adjust, failed("failed", None))["param"]["state"],
-            found()
-        );
-    }
-    let summary = play.machine.summary("a/b");
-    assert_eq!(summary.state, "failed");
-    assert!(summary.reason.unwrap().contains("check the application"));
-    assert_eq!(summary.settings, None, "nobody knows what is in force");
 }
 
 #[test]
