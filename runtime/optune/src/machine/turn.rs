@@ -6,8 +6,8 @@ use servo_protocol::{Control, Operation, Reason, Status, StatusReply};
 use super::steps::failure;
 use super::study::cut;
 use super::{
-    Command, End, Input, MAX_DELIVERIES, MAX_TRIES, Machine, Notice, Outcome, Phase, Progress,
-    Reaction, Reply, ServoSeen, Write,
+    Command, End, Input, MAX_DELIVERIES, MAX_DROPPED, MAX_TRIES, Machine, Notice, Outcome, Phase,
+    Progress, Reaction, Reply, ServoSeen, Write,
 };
 use crate::space::Settings;
 
@@ -125,6 +125,8 @@ impl Machine {
         };
         changes.notices.push(Notice::Servo(servo.clone()));
         self.state.core.servo = Some(servo);
+        // One that was killed at work has dropped nothing.
+        self.progress = None;
         changes.core = true;
         let undescribed = self.state.study.is_none();
         match &self.state.core.phase {
@@ -177,31 +179,32 @@ impl Machine {
         }
     }
 
+    /// A command that is handed out over and over brings nothing.
+    fn give_up_if_tired(&mut self, now: u64, changes: &mut Changes) {
+        let worked = self.progress.take().is_some();
+        let Some(command) = &mut self.state.outstanding else {
+            return;
+        };
+        command.dropped += u32::from(worked);
+        if command.deliveries < MAX_DELIVERIES && command.dropped < MAX_DROPPED {
+            return;
+        }
+        let text = format!(
+            "the command was handed out {} times and no usable report came back",
+            command.deliveries
+        );
+        let reason = Reason::Other("no-report".into());
+        let outcome = Outcome::Failed(failure(Status::NoData, reason, &text));
+        self.conclude(outcome, now, changes);
+    }
+
     fn whats_next(&mut self, now: u64, changes: &mut Changes) -> Reply {
         if self.state.core.phase == Phase::Waiting {
             self.state.core.phase = Phase::Describing { failed: 0 };
         }
         self.give_up_if_stopped(now, changes);
         self.settle(now, changes);
-        let tired = self
-            .state
-            .outstanding
-            .as_ref()
-            .is_some_and(|command| command.deliveries >= MAX_DELIVERIES);
-        if tired {
-            let text = format!(
-                "the command was handed out {MAX_DELIVERIES} times and no usable report came back"
-            );
-            self.conclude(
-                Outcome::Failed(failure(
-                    Status::NoData,
-                    Reason::Other("no-report".into()),
-                    &text,
-                )),
-                now,
-                changes,
-            );
-        }
+        self.give_up_if_tired(now, changes);
         if let Some(seconds) = self.state.core.nap.take() {
             changes.core = true;
             return self.sleep(seconds, "waiting before another try");
@@ -231,6 +234,7 @@ impl Machine {
                 operation,
                 param,
                 deliveries: 0,
+                dropped: 0,
             });
             self.progress = None;
         }
