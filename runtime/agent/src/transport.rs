@@ -15,9 +15,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Url, redirect};
-use servo_protocol::Envelope;
+use servo_protocol::{Envelope, EventName};
 use thiserror::Error;
 
 /// Longest wait for a connection.
@@ -257,6 +257,11 @@ impl Transport for HttpTransport {
             .post(self.url.clone())
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .body(body);
+        // After a description a service often restarts or moves the servo to
+        // another worker; a kept connection would lead to the old one (section 2.4).
+        if event.event == EventName::Description {
+            request = request.header(CONNECTION, HeaderValue::from_static("close"));
+        }
         if let Some(Token(value)) = &self.token {
             request = request.header(AUTHORIZATION, value.clone());
         }
