@@ -121,6 +121,14 @@ pub trait Journal: Send + Sync {
     /// # Errors
     /// It cannot be kept; the report may be sent again after a crash.
     async fn delivered(&self, call: &CallId) -> Result<(), JournalError>;
+
+    /// Nothing is going on: a moment to make up for what could not be kept.
+    ///
+    /// # Errors
+    /// It still cannot.
+    async fn idle(&self) -> Result<(), JournalError> {
+        Ok(())
+    }
 }
 
 /// Keeps nothing.

@@ -145,6 +145,8 @@ impl Servo {
     }
 
     async fn take_up(&mut self, in_hand: CallInHand) -> Reported {
+        // A service that cannot be greeted stops no wait.
+        let in_hand = in_hand.after(self.recovered_at.elapsed());
         let call = in_hand.call.clone();
         let answer = in_hand.command.clone();
         let command = match Command::parse(&answer) {

@@ -12,7 +12,7 @@ use servo_protocol::{
     Application, Command, CommandBody, CommandError, Event, Goodbye, Hello, Named, Operation,
     StatusReply,
 };
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::compat::Compat;
@@ -104,6 +104,8 @@ pub struct Servo {
     pub(crate) stops: ServoHandle,
     /// What was in hand when the servo before this one ended.
     recovered: Recovered,
+    /// When that was told.
+    pub(crate) recovered_at: Instant,
     /// What the adjust driver described last; requested values are checked against it.
     pub(crate) described: Option<Application>,
 }
@@ -134,6 +136,7 @@ impl Servo {
             environment: None,
             stops: ServoHandle::default(),
             recovered: Recovered::Nothing,
+            recovered_at: Instant::now(),
             described: None,
         }
     }
@@ -167,6 +170,7 @@ impl Servo {
     #[must_use]
     pub fn with_recovered(mut self, recovered: Recovered) -> Self {
         self.recovered = recovered;
+        self.recovered_at = Instant::now();
         self
     }
 
@@ -183,6 +187,7 @@ impl Servo {
         let greeted = self.greet().await;
         if greeted {
             self.work().await;
+            self.make_up().await;
         }
         let reason = self.stops.reason();
         if greeted {
@@ -213,6 +218,13 @@ impl Servo {
         answered
     }
 
+    /// What the journal could not keep was told when it failed.
+    async fn make_up(&self) {
+        if let Err(error) = self.journal.idle().await {
+            tracing::debug!("{error}");
+        }
+    }
+
     async fn ask(&self, kind: RequestKind, event: &Event) -> Option<Value> {
         // HELLO and WHATS_NEXT hold no numbers and can always be packed.
         let envelope = self.exchange.pack(event).ok()?;
@@ -233,6 +245,7 @@ impl Servo {
             }
         }
         while !self.stops.is_stopping() {
+            self.make_up().await;
             let Some(answer) = self.ask(RequestKind::WhatsNext, &Event::WhatsNext).await else {
                 return;
             };

@@ -159,13 +159,20 @@ impl FileJournal {
         &self,
         what: impl FnOnce(&State) -> What + Send + 'static,
     ) -> Result<(), JournalError> {
-        let writer = Arc::clone(&self.writer);
-        let write = move || {
-            let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.work(|writer| {
             let what = what(&writer.state);
             writer.write(what)
-        };
-        match tokio::task::spawn_blocking(write).await {
+        })
+        .await
+    }
+
+    async fn work(
+        &self,
+        work: impl FnOnce(&mut Writer) -> Result<(), String> + Send + 'static,
+    ) -> Result<(), JournalError> {
+        let writer = Arc::clone(&self.writer);
+        let work = move || work(&mut writer.lock().unwrap_or_else(PoisonError::into_inner));
+        match tokio::task::spawn_blocking(work).await {
             Ok(written) => written.map_err(JournalError),
             Err(error) => Err(JournalError(error.to_string())),
         }
@@ -235,6 +242,23 @@ impl Journal for FileJournal {
     async fn delivered(&self, call: &CallId) -> Result<(), JournalError> {
         let call = call.to_string();
         self.write(move |_| What::Delivered { call }).await
+    }
+
+    /// What stands in the file after a write that failed is no longer true, and
+    /// would be carried out after a crash.
+    async fn idle(&self) -> Result<(), JournalError> {
+        let dirty = {
+            let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+            writer.dirty
+        };
+        if !dirty {
+            return Ok(());
+        }
+        self.work(|writer| {
+            let now = Moment::from((writer.clock)()).max(writer.newest);
+            writer.replace(now)
+        })
+        .await
     }
 }
 

@@ -78,6 +78,20 @@ pub struct PauseInHand {
     pub running: bool,
 }
 
+impl CallInHand {
+    /// The same, so much later.
+    #[must_use]
+    pub(crate) fn after(mut self, time: Duration) -> Self {
+        self.elapsed = self.elapsed.saturating_add(time);
+        if let Standing::Paused(pause) = &mut self.standing {
+            let passed = time.min(pause.left);
+            pause.left = pause.left.saturating_sub(passed);
+            pause.waited = pause.waited.saturating_add(passed);
+        }
+        self
+    }
+}
+
 impl fmt::Display for Recovered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let call = match self {

@@ -273,6 +273,7 @@ impl Call<'_> {
             unwanted: &unwanted,
             waiting: &waiting,
             began,
+            since: now,
         };
         let ended = CancellationToken::new();
         let mut reporting = Reporting {
@@ -296,7 +297,8 @@ impl Call<'_> {
                 () = reporting.first() => {}
             }
         }
-        if let Some(cause) = unwanted.cause() {
+        // What has begun before may have to be undone, which the steps see to.
+        if let (Start::Fresh, Some(cause)) = (&self.start, unwanted.cause()) {
             self.cancelling(&cause);
             return Outcome::Ended(match cause {
                 Cause::Abandoned(reason) => Ended::Abandoned(reason),

@@ -49,6 +49,8 @@ pub(super) struct Steps<'a, J> {
     pub(super) waiting: &'a Waiting,
     /// When the call began.
     pub(super) began: Instant,
+    /// When this servo took it up.
+    pub(super) since: Instant,
 }
 
 impl<J: Job> Steps<'_, J> {
@@ -71,7 +73,10 @@ impl<J: Job> Steps<'_, J> {
                 ));
                 return Err(self.undo(Some(state), Unfinished::Own(failure)).await);
             }
-            self.pause(*wait, *waited, *progress, state).await?;
+            // The first report may have taken its time; the wait went on.
+            let passed = self.since.elapsed().min(*wait);
+            let (wait, waited) = (wait.saturating_sub(passed), waited.saturating_add(passed));
+            self.pause(wait, waited, *progress, state).await?;
             resume = Some(state.clone());
         }
         let mut steps: u32 = 0;

@@ -114,6 +114,21 @@ async fn a_result_that_could_not_be_compacted_away_is_not_sent_again() {
 }
 
 #[tokio::test]
+async fn an_end_that_did_not_fit_is_made_up_for_when_nothing_is_going_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("j");
+    let (journal, left) = in_first_step(&path).await;
+    left.store(0, Ordering::SeqCst);
+    assert!(journal.delivered(&call()).await.is_err());
+    assert!(journal.idle().await.is_err());
+    left.store(EMPTY, Ordering::SeqCst);
+    journal.idle().await.unwrap();
+    drop(journal);
+    let (_, recovered) = FileJournal::open(&path, "shop").unwrap();
+    assert_eq!(recovered, Recovered::Nothing);
+}
+
+#[tokio::test]
 async fn a_record_larger_than_any_result_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("j");
