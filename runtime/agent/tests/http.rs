@@ -214,6 +214,44 @@ fn tokens_that_are_refused() {
     assert!(Token::read(large.path()).is_err());
 }
 
+/// The ends of the connections as the service saw them, for DESCRIPTION and for
+/// another event: only after the first is a new connection made.
+#[tokio::test]
+async fn connections_are_kept_except_after_a_description() {
+    async fn ends(
+        axum::extract::ConnectInfo(from): axum::extract::ConnectInfo<SocketAddr>,
+    ) -> axum::Json<Value> {
+        axum::Json(json!({"port": from.port()}))
+    }
+    let app = Router::new().fallback(ends);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let service = app.into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, service).await });
+    let transport = HttpTransport::new(config(&format!("http://{address}/"), None)).unwrap();
+    let description = servo_protocol::Envelope {
+        event: servo_protocol::EventName::Description,
+        param: json!({}),
+        servo_uid: None,
+    };
+    let mut ports = Vec::new();
+    for event in [
+        &whats_next(),
+        &whats_next(),
+        &description,
+        &whats_next(),
+        &whats_next(),
+    ] {
+        let answer = transport.post(event).await.unwrap();
+        let answer: Value = serde_json::from_slice(&answer.body).unwrap();
+        ports.push(answer["port"].clone());
+    }
+    assert_eq!(ports[0], ports[1]);
+    assert_eq!(ports[1], ports[2]);
+    assert_ne!(ports[2], ports[3]);
+    assert_eq!(ports[3], ports[4]);
+}
+
 #[tokio::test]
 async fn a_redirect_is_an_answer_and_is_not_followed() {
     let (address, log) = serve(|| {

@@ -21,10 +21,11 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use servo_agent::{
     AdjustDriver, AdjustRequest, CallContext, CancelSupport, DriverFacts, DriverFailure, Drivers,
-    HttpAnswer, Journal, MeasureDriver, MeasureRequest, Observer, Pause, ProgressReport, Servo,
-    ServoConfig, ServoHandle, Step, StopReason, Transport, TransportError,
+    HttpAnswer, Journal, MeasureDriver, MeasureRequest, Observer, Pause, ProgressReport, Recovered,
+    Servo, ServoConfig, ServoHandle, Step, StopReason, Transport, TransportError,
 };
 use servo_protocol::{Application, AppliedApplication, Envelope, Measurement, Metrics};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 /// What the service does with one request.
@@ -94,6 +95,11 @@ impl Service {
             reported: AtomicBool::new(false),
             handle: OnceLock::new(),
         }
+    }
+
+    /// What it saw.
+    pub fn log(&self) -> Log {
+        Log(self.log.lock().unwrap().clone())
     }
 
     fn next(&self, event: &Envelope) -> Reply {
@@ -423,6 +429,7 @@ pub struct Run {
     pub script: Vec<(To, Reply)>,
     pub journal: Option<Arc<dyn Journal>>,
     pub observer: Option<Arc<dyn Observer>>,
+    pub recovered: Option<Recovered>,
 }
 
 impl Run {
@@ -435,6 +442,7 @@ impl Run {
             script,
             journal: None,
             observer: None,
+            recovered: None,
         }
     }
 
@@ -458,6 +466,11 @@ impl Run {
         self
     }
 
+    pub fn recovered(mut self, recovered: Recovered) -> Self {
+        self.recovered = Some(recovered);
+        self
+    }
+
     pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
         self.observer = Some(Arc::new(observer));
         self
@@ -466,6 +479,13 @@ impl Run {
     /// Runs until the script is over. Returns why it stopped and what the
     /// service saw.
     pub async fn go(self) -> (StopReason, Log) {
+        let (service, servo) = self.start();
+        let reason = servo.await.unwrap();
+        (reason, service.log())
+    }
+
+    /// Starts it in a task of its own.
+    pub fn start(self) -> (Arc<Service>, JoinHandle<StopReason>) {
         let service = Arc::new(Service::new(self.script));
         let transport: Arc<dyn Transport> = service.clone();
         let mut servo = Servo::new(self.config, self.drivers, transport);
@@ -475,10 +495,11 @@ impl Run {
         if let Some(observer) = self.observer {
             servo = servo.with_observer(observer);
         }
+        if let Some(recovered) = self.recovered {
+            servo = servo.with_recovered(recovered);
+        }
         assert!(service.handle.set(servo.handle()).is_ok());
-        let reason = tokio::spawn(servo.run()).await.unwrap();
-        let log = service.log.lock().unwrap().clone();
-        (reason, Log(log))
+        (service, tokio::spawn(servo.run()))
     }
 }
 
