@@ -204,7 +204,7 @@ fn twice(mut command: Command) -> Duration {
 
 /// The interpreter itself: what stands in `PATH` may be a script that looks
 /// for it, and the original should not be charged for that.
-fn python() -> Option<PathBuf> {
+pub(crate) fn python() -> Option<PathBuf> {
     let mut command = Command::new("python3");
     let output = command
         .args(["-c", "import sys; print(sys.executable)"])

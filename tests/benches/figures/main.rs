@@ -6,7 +6,7 @@
 //! by each other. The table's are taken in turns with their baselines.
 //!
 //! `cargo bench -- WORD` does only what has WORD in its name: `describe`,
-//! `requests`, `decide`, `load`, `kill`, `start`, `size` or `build`. With
+//! `requests`, `decide`, `load`, `kill`, `start`, `memory`, `size` or `build`. With
 //! `SERVO_BENCH_COLD=1` the drivers are also built from nothing.
 
 #![allow(
@@ -14,6 +14,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::print_stdout,
+    clippy::print_stderr,
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
     clippy::cast_sign_loss,
@@ -24,6 +25,7 @@ mod builds;
 mod describe;
 mod house;
 mod limits;
+mod memory;
 mod raw;
 mod requests;
 mod samples;
@@ -41,6 +43,12 @@ use table::Table;
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
+    if let [first, rest @ ..] = words.as_slice()
+        && first == memory::CHILD
+    {
+        memory::run(rest);
+        return;
+    }
     let wanted = |name: &str| {
         let mut filters = words
             .iter()
@@ -90,6 +98,7 @@ fn main() {
         binary();
         start::figures(table);
     });
+    figure("memory", &|table| memory::figures(&house, table));
     figure("size", &|table| builds::sizes(table));
     figure("build", &|table| builds::times(table));
     if !table.is_empty() {

@@ -92,6 +92,31 @@ impl Table {
         ]);
     }
 
+    /// A row of memory in bytes, and the most it may be.
+    pub(crate) fn memory(
+        &mut self,
+        figure: impl Into<String>,
+        ours: u64,
+        baseline: impl Into<String>,
+        base: u64,
+        bar: Option<u64>,
+    ) {
+        let verdict = bar.map_or_else(String::new, |most| {
+            let met = if ours <= most { "met" } else { "MISSED" };
+            format!("{}: {met}", size(most))
+        });
+        self.0.push([
+            figure.into(),
+            size(ours),
+            "-".to_owned(),
+            baseline.into(),
+            size(base),
+            "-".to_owned(),
+            factor(ours as f64 / base as f64),
+            verdict,
+        ]);
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -125,6 +150,13 @@ impl fmt::Display for Table {
             }
         }
         Ok(())
+    }
+}
+
+fn size(bytes: u64) -> String {
+    match bytes as f64 / 1024.0 {
+        kib if kib < 1024.0 => format!("{kib:.1} KiB"),
+        kib => format!("{:.1} MiB", kib / 1024.0),
     }
 }
 
