@@ -97,7 +97,8 @@ mod tests {
     #[test]
     fn percent_of_a_wait() {
         let call = Instant::now();
-        let cases: &[(f64, u64, u64, u64, &[(u64, f64)])] = &[
+        type Case<'a> = (f64, u64, u64, u64, &'a [(u64, f64)]);
+        let cases: &[Case] = &[
             // All of the call is this wait.
             (
                 0.0,

@@ -21,8 +21,9 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use servo_agent::{
     AdjustDriver, AdjustRequest, CallContext, CancelSupport, DriverFacts, DriverFailure, Drivers,
-    HttpAnswer, Journal, MeasureDriver, MeasureRequest, Observer, Pause, ProgressReport, Recovered,
-    Servo, ServoConfig, ServoHandle, Step, StopReason, Transport, TransportError,
+    EnvironmentCheck, HttpAnswer, Journal, MeasureDriver, MeasureRequest, Observer, Pause,
+    ProgressReport, Recovered, Servo, ServoConfig, ServoHandle, Step, StopReason, Transport,
+    TransportError,
 };
 use servo_protocol::{Application, AppliedApplication, Envelope, Measurement, Metrics};
 use tokio::task::JoinHandle;
@@ -95,6 +96,11 @@ impl Service {
             reported: AtomicBool::new(false),
             handle: OnceLock::new(),
         }
+    }
+
+    /// Tells the servo to stop now.
+    pub fn stop(&self, reason: StopReason) {
+        self.handle.get().unwrap().stop_now(reason);
     }
 
     /// What it saw.
@@ -430,6 +436,7 @@ pub struct Run {
     pub journal: Option<Arc<dyn Journal>>,
     pub observer: Option<Arc<dyn Observer>>,
     pub recovered: Option<Recovered>,
+    pub environment: Option<Arc<dyn EnvironmentCheck>>,
 }
 
 impl Run {
@@ -443,6 +450,7 @@ impl Run {
             journal: None,
             observer: None,
             recovered: None,
+            environment: None,
         }
     }
 
@@ -463,6 +471,11 @@ impl Run {
 
     pub fn journal(mut self, journal: &Arc<impl Journal + 'static>) -> Self {
         self.journal = Some(journal.clone());
+        self
+    }
+
+    pub fn environment(mut self, check: &Arc<impl EnvironmentCheck + 'static>) -> Self {
+        self.environment = Some(check.clone());
         self
     }
 
@@ -494,6 +507,9 @@ impl Run {
         }
         if let Some(observer) = self.observer {
             servo = servo.with_observer(observer);
+        }
+        if let Some(check) = self.environment {
+            servo = servo.with_environment(check);
         }
         if let Some(recovered) = self.recovered {
             servo = servo.with_recovered(recovered);

@@ -150,7 +150,14 @@ pub async fn case_38() {
 /// Arguments, variables, exit code, and a word of what is said.
 pub async fn case_43() {
     let url = ["--url", "http://127.0.0.1:9/"];
-    let cases: [(&str, Vec<&str>, &[(&str, &str)], i32, &str); 8] = [
+    type Exit<'a> = (
+        &'a str,
+        Vec<&'a str>,
+        &'a [(&'a str, &'a str)],
+        i32,
+        &'a str,
+    );
+    let cases: [Exit; 8] = [
         ("no account, no URL", vec!["--no-auth"], &[], 2, "--account"),
         (
             "missing token file",
