@@ -303,6 +303,12 @@ impl Hub {
         Ok(reaction.reply)
     }
 
+    /// Holds everything up, as a slow disk does, until it is dropped.
+    #[cfg(test)]
+    pub(crate) fn hold(&self) -> impl Drop {
+        self.lock()
+    }
+
     /// Closes the store: whoever still holds the hub gets nothing done, and
     /// another service may open the same folder.
     pub(crate) fn close(&self) {

@@ -32,6 +32,7 @@ pub use clock::{Clock, SystemClock};
 pub use hub::{HubError, ServiceEvent};
 pub use machine::{
     Drift, Notice, Origin, Pause, Scored, StudySummary, Trial, TrialCounts, TrialState,
+    Verification,
 };
 pub use objective::ObjectiveSpec;
 pub use options::{AppKey, NameError, ServiceOptions, StudyOptions};

@@ -100,6 +100,9 @@ pub struct StudyOptions {
     /// Measurements of the settings found at the start; the baseline is their
     /// mean. At least one.
     pub baseline_repeats: u32,
+    /// Rounds in which the best settings are measured against those found
+    /// before they are kept; 0 keeps them as they are.
+    pub verify: u32,
     /// How points are chosen.
     pub sampler: SamplerKind,
     /// Failed trials in a row that end the study: by then it is the
@@ -122,6 +125,7 @@ impl Default for StudyOptions {
             control: Control::default(),
             adjust_control: Control::default(),
             baseline_repeats: 1,
+            verify: 0,
             sampler: SamplerKind::Auto,
             max_failed_in_a_row: 10,
             idle_sleep: 60,

@@ -311,3 +311,49 @@ impl Drop for Service {
         self.hub.close();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// The original has no timeout: however slow the disk is, it is answered.
+    #[test]
+    fn no_answer_takes_five_seconds() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        let service = Service::offline(&ServiceOptions::default()).unwrap();
+        for (param, expected) in [
+            (json!(null), 503),
+            // A second refusal would end the operation.
+            (json!({"progress": 10, "runtime": 3}), 200),
+        ] {
+            let body = json!({"event": "MEASUREMENT", "param": param}).to_string();
+            let request = Request::post("http://localhost/servo")
+                .body(Body::from(body))
+                .unwrap();
+            let held = service.hub.hold();
+            let status = runtime.block_on(async {
+                let began = tokio::time::Instant::now();
+                let mut answer = tokio::spawn(service.handle(request));
+                // While it waits for the lock, time moves only by hand.
+                let status = loop {
+                    tokio::select! {
+                        biased;
+                        answer = &mut answer => break answer.unwrap().status(),
+                        () = tokio::task::yield_now() => {}
+                    }
+                    tokio::time::advance(Duration::from_millis(100)).await;
+                };
+                assert!(began.elapsed() < Duration::from_secs(5));
+                status
+            });
+            assert_eq!(status, expected);
+            drop(held);
+        }
+    }
+}

@@ -37,6 +37,7 @@ fn be_the_service() {
             let study = StudyOptions {
                 trials: 4,
                 seed: 9,
+                verify: 1,
                 ..StudyOptions::default()
             };
             let options = ServiceOptions {
@@ -194,6 +195,7 @@ fn killed_before_every_request_it_goes_on_as_before() {
         "\"again_of\":1",
         "\"unstable\"",
         "\"imported\"",
+        "\"verified\":{",
         "offers other settings",
     ] {
         assert!(text.contains(what), "{what} did not happen: {text}");

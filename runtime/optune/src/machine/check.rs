@@ -139,6 +139,12 @@ impl Machine {
             core.applied = None;
             core.phase = match core.phase.clone() {
                 Phase::Measuring { trial } => Phase::Adjusting { trial },
+                // Even steps apply.
+                Phase::Verifying { trial, step, end } => Phase::Verifying {
+                    trial,
+                    step: step - step % 2,
+                    end,
+                },
                 Phase::Baseline { .. } if core.touched => Phase::Recovering { failed: 0 },
                 Phase::Baseline { .. } => Phase::Describing { failed: 0 },
                 phase => phase,

@@ -29,6 +29,7 @@ mod silence;
 mod steps;
 mod study;
 mod turn;
+mod verify;
 mod view;
 
 use serde::{Deserialize, Serialize};
@@ -38,7 +39,7 @@ use servo_protocol::Operation;
 pub use self::check::{Drift, Pause};
 pub use self::event::{Input, Notice, Outcome, Reaction, Reply, Write};
 pub(crate) use self::study::cut;
-pub use self::study::{Origin, Study, Trial, TrialState};
+pub use self::study::{Origin, Study, Trial, TrialState, Verification};
 pub use self::view::{Scored, StudySummary, TrialCounts};
 use crate::objective::Objective;
 use crate::options::StudyOptions;
@@ -92,6 +93,17 @@ pub enum Phase {
     Recovering {
         /// Tries that failed.
         failed: u32,
+    },
+    /// The best settings and those found at the start are applied and measured
+    /// again, in turn.
+    Verifying {
+        /// The best trial.
+        trial: u32,
+        /// Adjustments and measurements so far: for each round those found are
+        /// applied, measured, then the best are applied, measured.
+        step: u32,
+        /// Why the study ends.
+        end: End,
     },
     /// At the end: the best settings, or those found at the start.
     Restoring {

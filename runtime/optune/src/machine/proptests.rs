@@ -83,12 +83,13 @@ fn quiet(state: &Snapshot) -> Snapshot {
 }
 
 impl World {
-    fn new(uids: bool) -> Self {
+    fn new(uids: bool, verify: u32) -> Self {
         let machine = Machine::new(
             "u".into(),
             StudyOptions {
                 baseline_repeats: 2,
                 max_failed_in_a_row: 4,
+                verify,
                 ..plan(6)
             },
         );
@@ -300,8 +301,8 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_play_ends_well(acts in prop::collection::vec(act(), 0..80), uids in any::<bool>()) {
-        let mut world = World::new(uids);
+    fn every_play_ends_well(acts in prop::collection::vec(act(), 0..80), uids in any::<bool>(), verify in 0..3_u32) {
+        let mut world = World::new(uids, verify);
         for act in &acts {
             world.act(act);
         }
@@ -319,7 +320,8 @@ proptest! {
         prop_assert!(summary.ended(), "{:?}", world.machine);
         // Meddled with after the last look, it is no longer the study's.
         if summary.settings.is_some() && world.machine.state().core.touched && !world.meddled {
-            let best = summary.best.filter(|_| summary.improvement.is_some_and(|share| share > 0.0));
+            let held = !summary.reason.as_ref().is_some_and(|reason| reason.contains("did not hold"));
+            let best = summary.best.filter(|_| held && summary.improvement.is_some_and(|share| share > 0.0));
             let expected = best.or(summary.baseline).unwrap().settings.to_state();
             prop_assert!(world.in_force == Some(expected.clone()) || world.machine.word() == "failed" && world.in_force.is_some(),
                 "{:?} in place of {expected}", world.in_force);

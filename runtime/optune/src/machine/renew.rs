@@ -137,6 +137,7 @@ impl Machine {
             objective: new.objective,
             scores,
             baseline,
+            verified: None,
         });
         changes.study = true;
         self.engine = self.build_engine();

@@ -136,6 +136,9 @@ impl Machine {
                     }
                 }
             },
+            Phase::Verifying { trial, step, end } => {
+                self.verified(outcome, trial, step, end, &command, changes);
+            }
             Phase::Restoring { trial, failed, end } => self.restored(outcome, trial, failed, end),
         }
         if self.state.core.stop.is_some() {
@@ -211,13 +214,14 @@ impl Machine {
             objective: description.objective,
             scores: Vec::new(),
             baseline: None,
+            verified: None,
         });
         self.engine = self.build_engine();
         Ok(())
     }
 
     /// The score of a measurement, recorded with it.
-    fn score(
+    pub(super) fn score(
         &self,
         trial: u32,
         outcome: Outcome,
@@ -439,6 +443,15 @@ impl Machine {
             .best()
             .filter(|_| self.best_beats_baseline())
             .map_or(0, |best| best.number);
+        let wanted = self.state.plan.verify > 0 && matches!(end, End::Done(_));
+        if wanted && trial != 0 {
+            self.state.core.phase = Phase::Verifying {
+                trial,
+                step: 0,
+                end,
+            };
+            return;
+        }
         self.state.core.phase = Phase::Restoring {
             trial,
             failed: 0,

@@ -31,6 +31,21 @@ pub struct Study {
     pub scores: Vec<f64>,
     /// Their mean, once all are made.
     pub baseline: Option<f64>,
+    /// What the best settings and those found brought when they were measured
+    /// again.
+    #[serde(default)]
+    pub verified: Option<Verification>,
+}
+
+/// Measurements of the best settings and of those found, in turn.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Verification {
+    /// The best trial.
+    pub trial: u32,
+    /// Scores of its settings.
+    pub best: Vec<f64>,
+    /// Scores of the settings found at the start.
+    pub found: Vec<f64>,
 }
 
 impl Study {

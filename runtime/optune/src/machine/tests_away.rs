@@ -555,3 +555,25 @@ fn another_environment_is_waited_for() {
     let measure = play.next();
     assert_eq!(measure["param"]["control"]["environment"]["mode"], "test");
 }
+
+#[test]
+fn drift_while_verifying_applies_again_before_it_measures() {
+    let mut play = Play::new(StudyOptions {
+        verify: 1,
+        ..plan(2)
+    });
+    play.reach_first_trial();
+    play.trial();
+    play.trial();
+    let applied = play.turn(Operation::Adjust, Outcome::Adjusted);
+    play.hello();
+    let mut other = found();
+    other["application"]["components"]["web"]["settings"]["cpu"]["value"] = json!(7);
+    play.turn(
+        Operation::Describe,
+        Outcome::Described(described(Some(&other))),
+    );
+    assert_eq!(play.machine.word(), "paused");
+    play.send(Input::Resume);
+    assert_eq!(play.next()["param"]["state"], applied["param"]["state"]);
+}

@@ -7,7 +7,7 @@ use super::steps::failure;
 use super::study::cut;
 use super::{
     Command, End, Input, MAX_DELIVERIES, MAX_DROPPED, MAX_TRIES, Machine, Notice, Outcome, Phase,
-    Progress, Reaction, Reply, ServoSeen, Write,
+    Progress, Reaction, Reply, ServoSeen, Write, verify,
 };
 use crate::space::Settings;
 
@@ -273,7 +273,10 @@ impl Machine {
         match &core.phase {
             Phase::Waiting | Phase::Ended { .. } => None,
             Phase::Describing { .. } => Some((Operation::Describe, self.describe_param())),
-            Phase::Baseline { .. } | Phase::Measuring { .. } => {
+            Phase::Verifying { trial, step, .. } if verify::applies(*step) => {
+                adjust(self.settings_of(verify::subject(*trial, *step))?)
+            }
+            Phase::Baseline { .. } | Phase::Measuring { .. } | Phase::Verifying { .. } => {
                 let mut param = Map::new();
                 // None described: all there are, which is told by leaving it out.
                 if let Some(study) = &self.state.study
@@ -349,6 +352,7 @@ impl Machine {
                     | Phase::Baseline { .. }
                     | Phase::Adjusting { .. }
                     | Phase::Measuring { .. }
+                    | Phase::Verifying { .. }
             )
     }
 

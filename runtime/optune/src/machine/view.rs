@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{End, Machine, Pause, Phase, Trial, TrialState};
+use super::{End, Machine, Pause, Phase, Trial, TrialState, Verification};
 use crate::space::Settings;
 
 /// A score and the settings that brought it.
@@ -41,8 +41,8 @@ pub struct StudySummary {
     /// Number of the study, from 1.
     #[serde(default)]
     pub study: u32,
-    /// `waiting`, `describing`, `baseline`, `exploring`, `restoring`, `paused`,
-    /// `done`, `stopped` or `failed`.
+    /// `waiting`, `describing`, `baseline`, `exploring`, `verifying`,
+    /// `restoring`, `paused`, `done`, `stopped` or `failed`.
     pub state: String,
     /// Why it ended or rests.
     pub reason: Option<String>,
@@ -61,6 +61,10 @@ pub struct StudySummary {
     pub baseline: Option<Scored>,
     /// The best trial, whether or not it beats the baseline.
     pub best: Option<Scored>,
+    /// What the best settings and those found brought when they were measured
+    /// again at the end.
+    #[serde(default)]
+    pub verified: Option<Verification>,
     /// By which share of the baseline the best is better; negative when it is
     /// worse. None while one of them is missing or the baseline is 0.
     pub improvement: Option<f64>,
@@ -127,6 +131,7 @@ impl Machine {
             Phase::Adjusting { .. } | Phase::Measuring { .. } | Phase::Recovering { .. } => {
                 "exploring"
             }
+            Phase::Verifying { .. } => "verifying",
             Phase::Restoring { .. } => "restoring",
             Phase::Ended { end: End::Done(_) } => "done",
             Phase::Ended {
@@ -188,9 +193,12 @@ impl Machine {
             state: self.word().to_owned(),
             reason: match (&state.core.phase, &state.core.paused) {
                 (_, Some(pause)) => Some(pause.reason.clone()),
-                (Phase::Ended { end } | Phase::Restoring { end, .. }, None) => {
-                    Some(end.reason().to_owned())
-                }
+                (
+                    Phase::Ended { end }
+                    | Phase::Restoring { end, .. }
+                    | Phase::Verifying { end, .. },
+                    None,
+                ) => Some(end.reason().to_owned()),
                 _ => None,
             },
             paused: state.core.paused.clone(),
@@ -206,6 +214,10 @@ impl Machine {
             },
             baseline,
             best,
+            verified: state
+                .study
+                .as_ref()
+                .and_then(|study| study.verified.clone()),
             improvement,
             settings: state.core.applied.clone().or(untouched),
         }

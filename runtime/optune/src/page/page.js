@@ -5,7 +5,7 @@
 const $ = (id) => document.getElementById(id);
 const number = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
 const percent = new Intl.NumberFormat("en", { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1, signDisplay: "exceptZero" });
-const LIVE = ["describing", "baseline", "exploring", "restoring"];
+const LIVE = ["describing", "baseline", "exploring", "verifying", "restoring"];
 
 let view = null;
 let token = sessionStorage.getItem("token");
@@ -182,6 +182,7 @@ function showDoing() {
     adjusting: "Applying trial " + phase.trial + ".",
     measuring: "Measuring trial " + phase.trial + ".",
     recovering: "Going back to the last good settings.",
+    verifying: "Measuring the best settings against those found.",
     restoring: phase.trial ? "Applying the best settings." : "Restoring the settings as they were found.",
     ended: summary.reason ? summary.reason.charAt(0).toUpperCase() + summary.reason.slice(1) + "." : "",
   };
