@@ -11,7 +11,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -39,7 +39,7 @@ pub struct HttpAnswer {
     pub status: u16,
     /// The body.
     pub body: Bytes,
-    /// How long to wait, where the header says so in seconds.
+    /// How long to wait, where the header says so.
     pub retry_after: Option<Duration>,
 }
 
@@ -270,8 +270,7 @@ impl Transport for HttpTransport {
         let retry_after = response
             .headers()
             .get(RETRY_AFTER)
-            .and_then(|value| value.to_str().ok()?.trim().parse().ok())
-            .map(Duration::from_secs);
+            .and_then(|value| wait_of(value.to_str().ok()?, SystemTime::now()));
         let mut body = BytesMut::new();
         while let Some(chunk) = response.chunk().await.map_err(lost)? {
             if body.len().saturating_add(chunk.len()) > ANSWER_LIMIT {
@@ -287,6 +286,16 @@ impl Transport for HttpTransport {
             retry_after,
         })
     }
+}
+
+/// The wait of a `Retry-After`: seconds, or a date that may have passed.
+fn wait_of(value: &str, now: SystemTime) -> Option<Duration> {
+    let value = value.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
 }
 
 /// The address may hold names the operator considers private; the log has it
@@ -305,4 +314,27 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_and_dates_say_when_to_come_back() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        for (value, wait) in [
+            ("7", Some(7)),
+            (" 0 ", Some(0)),
+            ("Sun, 06 Nov 1994 08:51:07 GMT", Some(90)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(0)),
+            ("Sat, 06 Nov 1993 08:49:37 GMT", Some(0)),
+            ("-1", None),
+            ("soon", None),
+            ("", None),
+        ] {
+            let wait = wait.map(Duration::from_secs);
+            assert_eq!(wait_of(value, now), wait, "{value}");
+        }
+    }
 }
