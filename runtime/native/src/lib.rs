@@ -17,7 +17,8 @@
 //! - A process group of its own, which dies with the call: when it ends, when
 //!   it is cancelled or too late, and when its future is dropped. A program
 //!   that shall outlive the call has to leave the group (`setsid`), and what
-//!   leaves it is out of our reach.
+//!   leaves it is out of our reach. So is everything when the servo itself is
+//!   killed by SIGKILL: its drivers then run on until they next write.
 //!
 //! What the agent is protected from is not malice but the ordinary faults of
 //! programs: output without end, output that is no JSON, silence, hanging on.

@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use servo_agent::{CancelSupport, MeasureDriver};
-use support::{Folder, context, exists, limits, measure, reported, runs, until, words};
+use support::{Folder, context, ends, exists, limits, measure, reported, runs, until, words};
 
 /// Starts a child that holds none of our streams, and tells who they are.
 const FAMILY: &str = "echo $$ > leader
@@ -143,7 +143,7 @@ async fn a_dropped_or_endless_info_takes_everything_with_it() {
     // test is right as soon as it ends at all.
     short.info = Duration::from_millis(1500);
     let driver = folder.driver(|_| {}).with_limits(short);
-    let failure = driver.info().await.unwrap_err();
+    let failure = ends(driver.info()).await.unwrap_err();
     assert_eq!(words(&failure), ("failed", Some("timeout")));
     nothing_is_left(&folder).await;
 }

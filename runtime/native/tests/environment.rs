@@ -10,7 +10,7 @@ use serde_json::json;
 use servo_agent::EnvironmentCheck;
 use servo_native::{NativeEnvironment, NativeLimits};
 use servo_protocol::{Failure, Operation};
-use support::{Folder, context, exists, limits, runs, until};
+use support::{Folder, context, ends, exists, limits, runs, until};
 
 async fn check(folder: &Folder, compat: bool, limits: NativeLimits) -> Result<(), Failure> {
     let mut options = folder.options();
@@ -19,9 +19,7 @@ async fn check(folder: &Folder, compat: bool, limits: NativeLimits) -> Result<()
         .unwrap()
         .with_limits(limits);
     let param = json!({"state": {"x": 1.0}, "control": {"environment": {"mode": "a"}}});
-    environment
-        .check(&context().0, Operation::Adjust, &param)
-        .await
+    ends(environment.check(&context().0, Operation::Adjust, &param)).await
 }
 
 fn plugin(call: &str) -> Folder {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use servo_agent::ProgressReport;
 use servo_native::NativeLimits;
-use support::{Folder, context, exists, limits, measure, reported, runs, until, words};
+use support::{Folder, context, ends, exists, limits, measure, reported, runs, until, words};
 
 /// Most memory that this process has had, in bytes.
 fn peak_memory() -> usize {
@@ -242,7 +242,7 @@ async fn an_info_without_end_is_given_up() {
             ..limits()
         };
         let driver = folder.driver(|_| {}).with_limits(limits);
-        let failure = driver.info().await.unwrap_err();
+        let failure = ends(driver.info()).await.unwrap_err();
         let reason = if info.ends_with("2") {
             "timeout"
         } else {

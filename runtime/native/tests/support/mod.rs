@@ -130,7 +130,7 @@ pub async fn measure(
     cx: &CallContext,
 ) -> Result<Measurement, DriverFailure> {
     let request = MeasureRequest::default();
-    match MeasureDriver::step(driver, cx, &request, None).await? {
+    match ends(MeasureDriver::step(driver, cx, &request, None)).await? {
         Step::Done(measurement) => Ok(measurement),
         Step::Wait(pause) => panic!("a program cannot pause: {pause:?}"),
     }
@@ -168,6 +168,13 @@ pub fn runs(pid: u32) -> bool {
 /// Whether there is anything left of a process.
 pub fn exists(pid: u32) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()
+}
+
+/// What must end. A test in which it does not fails, instead of standing still.
+pub async fn ends<T>(call: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), call)
+        .await
+        .expect("the call ends")
 }
 
 /// Waits until something is so. A test in which it never is fails.
