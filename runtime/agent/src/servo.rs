@@ -293,7 +293,10 @@ impl Servo {
                 backoff.reset();
                 true
             }
-            Reported::Left => false,
+            Reported::Left => {
+                tracing::info!("the call goes on waiting with the next servo");
+                false
+            }
             Reported::OutOfStep(reason) => {
                 tracing::warn!("out of step with the service, greeting again: {reason}");
                 self.observer.notice(Notice::OutOfStep { reason });

@@ -392,7 +392,8 @@ async fn cases_29_and_31_environments_never_match() {
 #[tokio::test(start_paused = true)]
 async fn case_45_the_delay_comes_before_hello_and_before_each_report() {
     let script = vec![measure(), cmd("SLEEP", json!({"duration": 3}))];
-    let run = Run::new(script).with(|config| config.pace = servo_agent::Pace::Delay(Duration::from_secs(2)));
+    let run = Run::new(script)
+        .with(|config| config.pace = servo_agent::Pace::Delay(Duration::from_secs(2)));
     let (_, log) = run.go().await;
     assert_eq!(
         log.lines(),
