@@ -114,6 +114,7 @@ pub struct Service {
     desk: Arc<Desk>,
     played: watch::Receiver<bool>,
     heard: watch::Receiver<usize>,
+    told: watch::Receiver<usize>,
     server: JoinHandle<()>,
 }
 
@@ -133,6 +134,7 @@ impl Service {
         let address = listener.local_addr()?;
         let (done, played) = watch::channel(false);
         let (progress, heard) = watch::channel(0);
+        let (tells, told) = watch::channel(0);
         let desk = Arc::new(Desk {
             authorization: token.map(|token| format!("Bearer {token}")),
             busy: AtomicBool::new(false),
@@ -142,6 +144,8 @@ impl Service {
                 greeted: false,
                 handed: false,
                 progress,
+                tells,
+                failures: Vec::new(),
                 events: Vec::new(),
                 breaches: Vec::new(),
                 done,
@@ -157,6 +161,7 @@ impl Service {
             desk,
             played,
             heard,
+            told,
             server,
         })
     }
@@ -178,6 +183,36 @@ impl Service {
         // It cannot fail: the sender lives as long as we do.
         let mut heard = self.heard.clone();
         let _ = heard.wait_for(|seen| *seen >= progress).await;
+    }
+
+    /// Waits until what has come suffices.
+    pub async fn until(&self, enough: impl Fn(&[Event]) -> bool) {
+        let mut told = self.told.clone();
+        loop {
+            told.mark_unchanged();
+            if enough(&self.events()) {
+                return;
+            }
+            // It cannot fail: the sender lives as long as we do.
+            let _ = told.changed().await;
+        }
+    }
+
+    /// The next so many events of this name are answered with a 500; they are
+    /// in the book, and change nothing.
+    pub fn fail(&self, name: &'static str, times: usize) {
+        let mut book = self.desk.book();
+        book.failures.extend(std::iter::repeat_n(name, times));
+    }
+
+    /// Nothing fails any more.
+    pub fn fail_no_more(&self) {
+        self.desk.book().failures.clear();
+    }
+
+    /// The servo was killed: its next greeting is not out of order.
+    pub fn killed(&self) {
+        self.desk.book().greeted = false;
     }
 
     /// All events that came, WHATS_NEXT left out: how often a servo asks is a
@@ -215,6 +250,10 @@ struct Book {
     handed: bool,
     /// Progress reports of this scene.
     progress: watch::Sender<usize>,
+    /// How many events came.
+    tells: watch::Sender<usize>,
+    /// Names of the events that will fail.
+    failures: Vec<&'static str>,
     events: Vec<Event>,
     breaches: Vec<String>,
     done: watch::Sender<bool>,
@@ -226,8 +265,19 @@ impl Desk {
     }
 }
 
+/// One request at a time. Ends with the request, also with one that is cut
+/// off because its servo was killed.
+struct Turn(Arc<Desk>);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.busy.store(false, Ordering::SeqCst);
+    }
+}
+
 async fn take(State(desk): State<Arc<Desk>>, request: Request) -> Response {
     let alone = !desk.busy.swap(true, Ordering::SeqCst);
+    let _turn = Turn(Arc::clone(&desk));
     let (head, body) = request.into_parts();
     let (method, uri, headers) = (head.method, head.uri, head.headers);
     let body = axum::body::to_bytes(body, LARGEST_BODY).await;
@@ -249,15 +299,16 @@ async fn take(State(desk): State<Arc<Desk>>, request: Request) -> Response {
             book.breach("a wrong content type".to_owned());
         }
         match serde_json::from_slice::<Value>(&body) {
-            Ok(envelope) => Json(book.answer(&envelope)).into_response(),
+            Ok(envelope) => match book.answer(&envelope) {
+                Some(answer) => Json(answer).into_response(),
+                None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+            },
             Err(error) => {
                 book.breach(format!("the body is no JSON: {error}"));
                 StatusCode::BAD_REQUEST.into_response()
             }
         }
     };
-    drop(book);
-    desk.busy.store(false, Ordering::SeqCst);
     response
 }
 
@@ -272,7 +323,8 @@ impl Book {
         json!({ "status": "unexpected-event", "reason": reason })
     }
 
-    fn answer(&mut self, envelope: &Value) -> Value {
+    /// None: the request fails.
+    fn answer(&mut self, envelope: &Value) -> Option<Value> {
         let name = envelope.get("event").and_then(Value::as_str);
         let (name, param) = (
             name.unwrap_or_default().to_owned(),
@@ -282,7 +334,21 @@ impl Book {
             name: name.clone(),
             param: param.clone(),
         });
-        match (name.as_str(), self.greeted) {
+        let failure = self.failures.iter().position(|failing| *failing == name);
+        let answer = match failure {
+            Some(at) => {
+                self.failures.remove(at);
+                None
+            }
+            None => Some(self.act(&name, &param)),
+        };
+        // Whoever waits for this sees what it led to.
+        self.tells.send_replace(self.events.len());
+        answer
+    }
+
+    fn act(&mut self, name: &str, param: &Value) -> Value {
+        match (name, self.greeted) {
             ("HELLO", false) => {
                 self.greeted = true;
                 ok()
@@ -291,10 +357,10 @@ impl Book {
                 self.greeted = false;
                 ok()
             }
-            (_, false) => self.refuse(&name, "HELLO"),
+            (_, false) => self.refuse(name, "HELLO"),
             ("HELLO", true) => self.refuse("HELLO", "anything else"),
             ("WHATS_NEXT", true) => self.command(),
-            (_, true) => self.reported(&name, &param),
+            (_, true) => self.reported(name, param),
         }
     }
 

@@ -6,13 +6,30 @@
 //! and remedy, because the reader is a person with an editor open. Anchors
 //! and merge keys are refused: a grant must stand where it is read.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+mod error;
+mod explain;
+mod grants;
+mod places;
+mod schema;
+mod sections;
 
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use servo_policy::{Grants, GrantsSpec};
-use thiserror::Error;
+
+use self::error::Stretch;
+use self::explain::explain;
+use self::places::Places;
+
+pub use self::error::{ConfigError, ConfigErrors, Excerpt};
+pub use self::sections::DriverSections;
 
 /// Most that the file may weigh.
 const FILE_LIMIT: u64 = 1 << 20;
@@ -26,18 +43,25 @@ pub struct ConfigFile {
     pub optune: OptuneSection,
     /// The drivers.
     pub drivers: DriversSection,
+    /// What was read, for errors that are found later.
+    text: Arc<str>,
 }
 
-#[derive(Deserialize)]
+/// What an operator says to servo: the drivers, what each is told, and all that
+/// each may do.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(title = "servo.yaml")]
 struct Sections {
+    /// How to reach the service. Options of the command line win over it.
     #[serde(default)]
     optune: OptuneSection,
+    /// The drivers of the servo.
     drivers: DriversSection,
 }
 
 /// How to reach the service. Options of the command line win over it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OptuneSection {
     /// Where events are posted, exactly.
@@ -55,23 +79,25 @@ pub struct OptuneSection {
 }
 
 /// The drivers of the servo.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DriversSection {
-    /// Measures.
+    /// The driver that measures the application.
     #[serde(default)]
     pub measure: Option<DriverSection>,
-    /// Adjusts.
+    /// The driver that changes the application's settings.
     #[serde(default)]
     pub adjust: Option<DriverSection>,
 }
 
 /// One driver, what it is told and what it may do.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DriverSection {
-    /// The artifact; relative to this file.
-    pub source: PathBuf,
+    /// The artifact; relative to this file. Without it, the driver is the one
+    /// that stands in the working directory under the name of its role.
+    #[serde(default)]
+    pub source: Option<PathBuf>,
     /// The driver's own section: any mapping.
     #[serde(default)]
     pub config: Map<String, Value>,
@@ -98,56 +124,13 @@ impl fmt::Display for DriverRole {
     }
 }
 
-/// Why the file cannot be used: one line, `file:line:column: key: problem; remedy`.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub struct ConfigError {
-    /// The file.
-    pub file: PathBuf,
-    /// Line and column from 1, where known.
-    pub place: Option<(u64, u64)>,
-    /// The key, dotted, where known.
-    pub key: Option<String>,
-    /// What is wrong.
-    pub problem: String,
-    /// What to do.
-    pub remedy: String,
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file.display())?;
-        if let Some((line, column)) = self.place {
-            write!(f, ":{line}:{column}")?;
-        }
-        if let Some(key) = &self.key {
-            write!(f, ": {key}")?;
-        }
-        write!(f, ": {}; {}", self.problem, self.remedy)
-    }
-}
-
 impl ConfigFile {
     /// Reads the file.
     ///
     /// # Errors
     /// It cannot be read or understood.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let error = |problem: String, remedy: &str| ConfigError {
-            file: path.to_owned(),
-            place: None,
-            key: None,
-            problem,
-            remedy: remedy.to_owned(),
-        };
-        let unreadable =
-            |e: std::io::Error| error(e.to_string(), "check the path and its permissions");
-        let size = std::fs::metadata(path).map_err(unreadable)?.len();
-        if size > FILE_LIMIT {
-            let problem = format!("{size} bytes are too many for a configuration");
-            return Err(error(problem, "keep it below 1 MiB"));
-        }
-        let text = std::fs::read_to_string(path).map_err(unreadable)?;
-        Self::parse(&text, path)
+        Self::parse(&read_text(path)?, path)
     }
 
     /// Understands a text; `path` is for errors and relative paths.
@@ -166,7 +149,35 @@ impl ConfigFile {
             path: path.to_owned(),
             optune,
             drivers,
+            text: text.into(),
         })
+    }
+
+    /// A file that is not there: it says nothing.
+    #[must_use]
+    pub fn absent(path: PathBuf) -> Self {
+        Self {
+            path,
+            optune: OptuneSection::default(),
+            drivers: DriversSection::default(),
+            text: "".into(),
+        }
+    }
+
+    /// An error about a key of the file, such as `drivers.measure.source`, with
+    /// the place where it stands or, if it is missing, should stand.
+    #[must_use]
+    pub fn error(
+        &self,
+        key: &str,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> ConfigError {
+        let error = ConfigError::new(&self.path, problem, remedy).with_key(key);
+        match Places::of(&self.text).find(key) {
+            Some(stretch) => error.at(&self.text, stretch),
+            None => error,
+        }
     }
 
     /// The folder to which relative paths in the file belong.
@@ -187,216 +198,98 @@ impl ConfigFile {
         }
     }
 
-    /// Where the artifact of a driver is.
+    /// Where the artifact of a driver is, where the file says so.
     #[must_use]
     pub fn source(&self, role: DriverRole) -> Option<PathBuf> {
-        Some(self.base().join(&self.driver(role)?.source))
+        Some(self.base().join(self.driver(role)?.source.as_ref()?))
     }
 
     /// What a driver may do, placeholders filled from its own section.
     ///
     /// # Errors
     /// The grants contradict themselves or a limit.
-    pub fn grants(&self, role: DriverRole) -> Result<Grants, ConfigError> {
+    pub fn grants(&self, role: DriverRole) -> Result<Grants, ConfigErrors> {
+        let config = self.driver(role).map(|section| section.config.clone());
+        self.grants_with(role, &config.unwrap_or_default())
+    }
+
+    /// The same, with a section of configuration that stands elsewhere.
+    ///
+    /// # Errors
+    /// As [`ConfigFile::grants`].
+    pub fn grants_with(
+        &self,
+        role: DriverRole,
+        config: &Map<String, Value>,
+    ) -> Result<Grants, ConfigErrors> {
         let Some(section) = self.driver(role) else {
             return Ok(Grants::none());
         };
-        let config = Value::Object(section.config.clone());
+        // Grants speak of absolute paths only.
+        let base = std::path::absolute(self.base()).unwrap_or_else(|_| self.base().to_owned());
         section
             .grants
-            .resolve(&config, self.base())
-            .map_err(|error| ConfigError {
-                file: self.path.clone(),
-                place: None,
-                key: Some(format!("drivers.{role}")),
-                problem: error.to_string(),
-                remedy: format!("see `grants` under drivers.{role}"),
-            })
+            .resolve_all(&Value::Object(config.clone()), &base)
+            .map_err(|errors| grants::explain(&errors, role, &self.path, &self.text))
     }
 }
 
-/// Turns a parser's error into one for people.
-fn explain(error: &serde_saphyr::Error, text: &str, file: &Path) -> ConfigError {
-    use serde_saphyr::Error;
-    let error = error.without_snippet();
-    let place = error
-        .location()
-        .map(|location| (location.line(), location.column()));
-    let path = place.map_or_else(Vec::new, |(line, column)| path_at(text, line, column));
-    let at = path.join(".");
-    // The place of these errors is a key of the mapping in question.
-    let within = |name: &str| match path.split_last() {
-        Some((_, outer)) if !outer.is_empty() => format!("{}.{name}", outer.join(".")),
-        _ => name.to_owned(),
+/// The text of a file that may be used as configuration.
+fn read_text(path: &Path) -> Result<String, ConfigError> {
+    let unreadable = |error: std::io::Error| {
+        ConfigError::new(
+            path,
+            error.to_string(),
+            "check the path and its permissions",
+        )
     };
-    let (key, problem, remedy) = match error {
-        Error::SerdeUnknownField {
-            field, expected, ..
-        } => (
-            within(field),
-            "unknown key".to_owned(),
-            format!("the keys here are {}", expected.join(", ")),
-        ),
-        Error::SerdeMissingField { field, .. } => (
-            within(field),
-            "the key is missing".to_owned(),
-            format!("add `{field}:`"),
-        ),
-        Error::DuplicateMappingKey { key, .. } => (
-            within(key.as_deref().unwrap_or_default()),
-            "the key stands here twice".to_owned(),
-            "keep one of the two".to_owned(),
-        ),
-        Error::SerdeUnknownVariant {
-            variant, expected, ..
-        } => (
-            at,
-            format!("`{variant}` is not known here"),
-            format!("use one of {}", expected.join(", ")),
-        ),
-        Error::SerdeInvalidType {
-            unexpected,
-            expected,
-            ..
-        }
-        | Error::SerdeInvalidValue {
-            unexpected,
-            expected,
-            ..
-        } => (
-            at,
-            format!("{unexpected} stands where {expected} belongs"),
-            format!("write {expected}"),
-        ),
-        Error::Eof { .. } => (
-            at,
-            "the file ends too early".to_owned(),
-            "at least `drivers:` must stand in it".to_owned(),
-        ),
-        Error::MultipleDocuments { .. } => (
-            at,
-            "a second document begins".to_owned(),
-            "write one file for each servo".to_owned(),
-        ),
-        Error::Budget { .. } => (
-            at,
-            "anchors, aliases or too much of something".to_owned(),
-            "write the value out where it belongs".to_owned(),
-        ),
-        Error::InvalidBooleanStrict { .. } => (
-            at,
-            "this is neither true nor false".to_owned(),
-            "write true or false".to_owned(),
-        ),
-        Error::Unexpected { expected, .. } => (
-            at,
-            format!("{} is expected here", expected.trim_end_matches(" start")),
-            "correct the value or its indentation".to_owned(),
-        ),
-        // What a type of ours says names its own remedy.
-        Error::Message { .. } => (
-            at,
-            plain(&error.to_string()),
-            "correct the value".to_owned(),
-        ),
-        other => (
-            at,
-            plain(&other.to_string()),
-            "correct it here; text with special characters needs quotes".to_owned(),
-        ),
+    let too_large = |size: &str| {
+        ConfigError::new(
+            path,
+            format!("{size} bytes are too many for a configuration"),
+            "keep it below 1 MiB",
+        )
     };
-    ConfigError {
-        file: file.to_owned(),
-        place,
-        key: Some(key).filter(|key| !key.is_empty()),
-        problem,
-        remedy,
+    let file = File::open(path).map_err(unreadable)?;
+    let size = file.metadata().map_err(unreadable)?.len();
+    if size > FILE_LIMIT {
+        return Err(too_large(&size.to_string()));
     }
+    // A pipe has no size to ask for beforehand.
+    let mut bytes = Vec::new();
+    file.take(FILE_LIMIT + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    if bytes.len() as u64 > FILE_LIMIT {
+        return Err(too_large("more than a million"));
+    }
+    String::from_utf8(bytes).map_err(|error| not_utf8(path, &error))
 }
 
-/// The first line, without the place that is said elsewhere.
-fn plain(text: &str) -> String {
-    let line = text.lines().next().unwrap_or_default();
-    let line = line.split(" at line ").next().unwrap_or_default();
-    line.to_owned()
-}
-
-/// The keys that lead to a place in a text, found by indentation and braces:
-/// the parser knows the place but not the path. Items of lists are not counted.
-fn path_at(text: &str, line: u64, column: u64) -> Vec<&str> {
-    let lines: Vec<&str> = text.lines().collect();
-    let index = usize::try_from(line).unwrap_or(1).saturating_sub(1);
-    let column = usize::try_from(column).unwrap_or(1);
-    let mut path = Vec::new();
-    // Only keys further left, or outside the present braces, lead here.
-    let mut left_of = column;
-    let mut outside = usize::MAX;
-    for key in keys_of(lines.get(index).copied().unwrap_or_default())
-        .into_iter()
-        .rev()
-        .filter(|key| key.column < column)
-    {
-        if key.depth < outside {
-            path.push(key.name);
-            left_of = key.column;
-            outside = key.depth;
-        }
-    }
-    for above in lines.iter().take(index).rev() {
-        if let Some(key) = keys_of(above).first()
-            && key.column < left_of
-        {
-            path.push(key.name);
-            left_of = key.column;
-        }
-    }
-    path.reverse();
-    path
-}
-
-/// A key of a line.
-struct Key<'a> {
-    /// From 0.
-    column: usize,
-    /// Braces around it on this line.
-    depth: usize,
-    name: &'a str,
-}
-
-/// The keys of one line, comments left out.
-fn keys_of(line: &str) -> Vec<Key<'_>> {
-    let code = line.split(" #").next().unwrap_or_default();
-    let mut keys = Vec::new();
-    let (mut start, mut depth) = (0, 0_usize);
-    for (at, c) in code.char_indices() {
-        match c {
-            '{' | '[' => (start, depth) = (at + 1, depth + 1),
-            '}' | ']' => (start, depth) = (at + 1, depth.saturating_sub(1)),
-            ',' => start = at + 1,
-            '-' if code
-                .get(start..at)
-                .is_some_and(|before| before.trim().is_empty()) =>
-            {
-                start = at + 1;
-            }
-            ':' => {
-                let raw = code.get(start..at).unwrap_or_default();
-                let name = raw.trim().trim_matches(['"', '\'']);
-                let ends = code
-                    .get(at + 1..)
-                    .is_none_or(|rest| rest.is_empty() || rest.starts_with(' '));
-                if ends && !name.is_empty() && !name.contains(' ') && !name.starts_with('#') {
-                    let column = start + raw.len() - raw.trim_start().len();
-                    keys.push(Key {
-                        column,
-                        depth,
-                        name,
-                    });
-                    start = at + 1;
-                }
-            }
-            _ => {}
-        }
-    }
-    keys
+/// Points at the first byte that is no text.
+fn not_utf8(path: &Path, error: &std::string::FromUtf8Error) -> ConfigError {
+    let valid = error.utf8_error().valid_up_to();
+    let bytes = error.as_bytes();
+    let before = String::from_utf8_lossy(bytes.get(..valid).unwrap_or_default());
+    let line = before.matches('\n').count() as u64 + 1;
+    let column = before
+        .rsplit('\n')
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .count() as u64
+        + 1;
+    ConfigError::new(
+        path,
+        "the file is not UTF-8 from here on",
+        "save it as UTF-8; text in another encoding, or no text at all, cannot be understood",
+    )
+    .at(
+        &String::from_utf8_lossy(bytes),
+        Stretch {
+            line,
+            column,
+            length: 1,
+        },
+    )
 }

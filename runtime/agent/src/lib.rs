@@ -29,7 +29,8 @@ mod turn;
 
 pub use compat::Compat;
 pub use config::{
-    ConfigError, ConfigFile, DriverRole, DriverSection, DriversSection, OptuneSection,
+    ConfigError, ConfigErrors, ConfigFile, DriverRole, DriverSection, DriverSections,
+    DriversSection, Excerpt, OptuneSection,
 };
 pub use description::fitted;
 pub use driver::{

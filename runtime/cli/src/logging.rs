@@ -4,19 +4,32 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
-/// Starts logging. `RUST_LOG` wins over the number of `-v`. A command that
-/// shows what happens in a way of its own is `quiet`: it logs what went wrong.
-pub(crate) fn start(verbose: u8, quiet: bool) {
-    let default = match verbose {
-        0 if quiet => "warn",
-        0 => "warn,servo=info,servo::audit=warn",
-        1 => "info,servo=debug",
+/// How much a command logs unless it is asked for more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Share {
+    /// What it does: the log is all that it shows.
+    Deeds,
+    /// What went wrong: it shows in a way of its own what it does.
+    Wrongs,
+    /// What broke: it shows in a way of its own what is wrong, too.
+    Breaks,
+}
+
+/// Starts logging. `RUST_LOG` wins over the number of `-v`.
+pub(crate) fn start(verbose: u8, share: Share) {
+    let default = match (verbose, share) {
+        (0, Share::Deeds) => "warn,servo=info,servo::audit=warn",
+        (0, Share::Wrongs) => "warn",
+        (0, Share::Breaks) => "error",
+        (1, _) => "info,servo=debug",
         _ => "debug,hyper=info,h2=info",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // A log that nobody reads any more is no reason to panic.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .compact()

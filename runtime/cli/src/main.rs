@@ -6,13 +6,11 @@
 //! be piped while a person watches.
 
 #![forbid(unsafe_code)]
-// A command line program prints; everything else in the workspace may not.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
-
 mod args;
 mod commands;
 mod exit;
 mod logging;
+mod output;
 
 use std::process::ExitCode;
 
@@ -22,21 +20,31 @@ use crate::args::{Cli, Command};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    logging::start(cli.verbose, matches!(cli.command, Command::Demo(_)));
+    let share = match &cli.command {
+        Command::Demo(_) => logging::Share::Wrongs,
+        Command::Check(_) => logging::Share::Breaks,
+        _ => logging::Share::Deeds,
+    };
+    logging::start(cli.verbose, share);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
     {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("servo: cannot start: {error}");
-            return ExitCode::FAILURE;
+            return exit::report(Err(exit::Failed::ran(format_args!(
+                "cannot start: {error}"
+            ))));
         }
     };
     let outcome = runtime.block_on(async {
         match cli.command {
             Command::Demo(args) => commands::demo::run(args).await,
             Command::Run(args) => commands::run::run(args).await,
+            Command::Check(args) => commands::check::run(args).await,
+            Command::Measure(args) => commands::measure::run(args).await,
+            Command::Adjust(args) => commands::adjust::run(args).await,
+            Command::Config(command) => commands::config::run(&command),
             Command::Optune(args) => commands::optune::run(args).await,
             Command::Driver(command) => commands::driver::run(command).await,
         }

@@ -22,6 +22,10 @@ fn every_verb_has_help_with_an_example_that_is_one_of_its_own() {
     for verb in [
         vec!["demo"],
         vec!["run"],
+        vec!["check"],
+        vec!["measure"],
+        vec!["adjust"],
+        vec!["config", "schema"],
         vec!["optune"],
         vec!["driver", "new"],
         vec!["driver", "build"],
@@ -51,6 +55,10 @@ fn the_first_help_says_where_to_start_and_names_every_verb() {
         "Exit codes: 0 done, 1 it ran and failed, 2 wrong usage or configuration.",
         "\n  demo ",
         "\n  run ",
+        "\n  check ",
+        "\n  measure ",
+        "\n  adjust ",
+        "\n  config ",
         "\n  optune ",
         "\n  driver ",
     ] {

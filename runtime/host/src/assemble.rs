@@ -6,69 +6,22 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
-use servo_agent::{ConfigError, ConfigFile, DriverRole};
-use servo_artifact::{
-    Artifact, ArtifactError, CodeCache, DEFAULT_CACHE_LIMIT, DriverKind, Manifest,
-    user_cache_folder,
-};
-use servo_egress::{EgressError, Gate, Owner, SystemResolver};
-use servo_policy::{AddressClass, Grants, HostPattern, Rule, address_class, resolve_ask};
-use servo_sandbox::{
-    Binding, Driver, FileState, Sandbox, SandboxError, SandboxOptions, StateStore,
-};
-use thiserror::Error;
+use servo_agent::{CallLimits, DriverRole, EnvironmentCheck};
+use servo_artifact::{Artifact, CodeCache, DEFAULT_CACHE_LIMIT, DriverKind, user_cache_folder};
+use servo_egress::{Gate, Owner, SystemResolver};
+use servo_native::{NativeDriver, NativeEnvironment};
+use servo_policy::Grants;
+use servo_sandbox::{Binding, Driver, FileState, Sandbox, SandboxOptions, StateStore};
 
+use crate::app::AppId;
+use crate::error::{AssembleError, AssembleErrors};
+use crate::hosted::{Hosted, Natives, Terms};
 use crate::sandboxed::Sandboxed;
-
-/// Why there is no driver.
-#[derive(Debug, Error)]
-pub enum AssembleError {
-    /// The configuration is wrong.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The artifact is refused.
-    #[error("{}", located(path, source))]
-    Artifact {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: ArtifactError,
-    },
-    /// The sandbox refuses the component or the grants.
-    #[error(transparent)]
-    Sandbox(#[from] SandboxError),
-    /// The network side cannot be set up.
-    #[error(transparent)]
-    Egress(#[from] EgressError),
-    /// A driver of the wrong kind.
-    #[error(
-        "{}: `drivers.{role}` needs a driver that can {role}, and {name:?} is one to {kind}; \
-         name another artifact",
-        path.display()
-    )]
-    Kind {
-        /// The file.
-        path: PathBuf,
-        /// Where it stands.
-        role: DriverRole,
-        /// Its name.
-        name: String,
-        /// What it is.
-        kind: DriverKind,
-    },
-}
-
-/// Some errors name the file themselves.
-fn located(path: &Path, error: &ArtifactError) -> String {
-    let (path, text) = (path.display().to_string(), error.to_string());
-    if text.contains(&path) {
-        text
-    } else {
-        format!("{path}: {text}")
-    }
-}
+use crate::site::{Located, Site};
+use crate::ungranted::ungranted;
 
 /// What all drivers of a process share: one engine and one way out.
 #[derive(Clone)]
@@ -145,11 +98,12 @@ impl DriverHost {
         state: Arc<dyn StateStore>,
     ) -> Result<Sandboxed, AssembleError> {
         let config = Value::Object(config);
-        for line in missing(driver.manifest(), &config, &grants) {
+        let ungranted = ungranted(driver.manifest(), &config, &grants);
+        for lack in &ungranted {
             tracing::warn!(
                 target: "servo::driver",
                 driver = %driver.manifest().name,
-                "asks for what is not granted; to allow it, add {line}"
+                "asks for what is not granted; to allow it, add {lack}"
             );
         }
         let bound = driver.bind(
@@ -165,26 +119,57 @@ impl DriverHost {
                 state,
             },
         )?;
-        Ok(Sandboxed::new(bound))
+        Ok(Sandboxed::new(bound).with_ungranted(ungranted))
     }
 
-    /// The driver that a configuration file names for a role, if it names one.
-    /// State is kept in files under `state`.
+    /// The driver that a site has for a role, if it has one. State is kept in
+    /// files below the folder of the operator's file.
     ///
     /// # Errors
-    /// Anything between the file and a driver that can be called.
-    pub async fn from_config(
+    /// Everything between the files and a driver that can be called, as far as
+    /// it can be told at once.
+    pub async fn driver(
         &self,
-        file: &ConfigFile,
+        site: &Site,
         role: DriverRole,
-        servo: &str,
-        state: &Path,
-    ) -> Result<Option<Sandboxed>, AssembleError> {
-        let (Some(section), Some(path)) = (file.driver(role), file.source(role)) else {
+        app: &AppId,
+        terms: &Terms,
+    ) -> Result<Option<Hosted>, AssembleErrors> {
+        let Some(located) = site.driver(role)? else {
             return Ok(None);
         };
-        let grants = file.grants(role)?;
-        let driver = self.load(&path).await?;
+        let path = match &located {
+            Located::Named(path) | Located::DropIn(path) => path,
+            Located::Program(place) => return Ok(program(site, role, place, terms).map(Some)?),
+        };
+        let driver = match self.component(role, path).await {
+            Ok(driver) => driver,
+            Err(error) => {
+                let mut errors = AssembleErrors::from(match located {
+                    Located::Named(_) => error.at_source(site.file(), role),
+                    _ => error,
+                });
+                // Whose configuration is elsewhere cannot be told without its name.
+                if let (Located::Named(_), Err(more)) = (&located, site.file().grants(role)) {
+                    errors.push(more.into());
+                }
+                return Err(errors);
+            }
+        };
+        let config = site.config(role, &located, driver.manifest().name.as_str())?;
+        let grants = site.file().grants_with(role, &config)?;
+        let state = app.state_folder(site.file().base());
+        let state = Arc::new(FileState::new(state.join(format!("{role}.json"))));
+        let driver = self
+            .bind(&driver, app.as_str(), config, grants, state)
+            .map_err(|error| error.at_grants(site.file(), role))?;
+        let driver = driver.with_silence(terms.silence);
+        Ok(Some(Hosted::Sandboxed(Arc::new(driver))))
+    }
+
+    /// A component for a role.
+    async fn component(&self, role: DriverRole, path: &Path) -> Result<Driver, AssembleError> {
+        let driver = self.load(path).await?;
         let kind = driver.manifest().kind;
         let wanted = match role {
             DriverRole::Measure => DriverKind::Measure,
@@ -192,65 +177,58 @@ impl DriverHost {
         };
         if kind != wanted {
             return Err(AssembleError::Kind {
-                path,
+                path: path.to_owned(),
                 role,
                 name: driver.manifest().name.to_string(),
                 kind,
             });
         }
-        let state = Arc::new(FileState::new(state.join(format!("{role}.json"))));
-        self.bind(&driver, servo, section.config.clone(), grants, state)
-            .map(Some)
+        Ok(driver)
     }
 }
 
-/// Whether a rule grants nothing without `private: true`, as far as its text
-/// tells: what a name leads to is only known when it is asked for.
-fn needs_private(rule: &Rule) -> bool {
-    match &rule.host {
-        HostPattern::Ip(ip) => address_class(*ip) != AddressClass::Public,
-        HostPattern::Exact(name) => name.as_ref() == "localhost",
-        HostPattern::OneLevelWildcard(_) => false,
+/// A driver that is a program. Its time is unlimited, as in the original,
+/// unless the operator's file limits it.
+fn program(
+    site: &Site,
+    role: DriverRole,
+    place: &Path,
+    terms: &Terms,
+) -> Result<Hosted, AssembleError> {
+    let Natives::Allowed(options) = &terms.natives else {
+        return Err(AssembleError::Program(place.to_owned()));
+    };
+    site.check_program(role, place)?;
+    let budget = site.file().grants(role)?.budget;
+    let section = site.file().driver(role);
+    let limited = section.is_some_and(|section| section.grants.limits.wall.is_some());
+    let mut limits = CallLimits::from(&budget);
+    if !limited {
+        limits.wall = Duration::MAX;
     }
+    let driver = NativeDriver::new(&file_in_folder(place), options)?;
+    Ok(Hosted::Native(Arc::new(driver), limits))
 }
 
-/// The lines that would grant what a manifest asks for and the grants lack.
-fn missing(manifest: &Manifest, config: &Value, grants: &Grants) -> Vec<String> {
-    let mut lines = Vec::new();
-    for ask in &manifest.asks.http {
-        let rule = ask.rule.to_string();
-        match resolve_ask(&rule, ask.optional, config, "asks.http") {
-            Ok(Some(rule)) if !grants.http.cover(&rule) => {
-                let private = if needs_private(&rule) {
-                    ", private: true"
-                } else {
-                    ""
-                };
-                lines.push(format!(
-                    "`- {{ rule: \"{rule}\"{private} }}` to `grants.http` ({})",
-                    ask.why
-                ));
-            }
-            Ok(_) => {}
-            Err(error) => lines.push(format!("what `{rule}` needs: {error}")),
-        }
-    }
-    for ask in &manifest.asks.folder {
-        if !grants
-            .folders
-            .iter()
-            .any(|folder| folder.name == ask.name.as_str())
-        {
-            lines.push(format!(
-                "a folder {:?} to `grants.folders` ({})",
-                ask.name, ask.why
-            ));
-        }
-    }
-    for (key, asked, granted) in manifest.asks.limits.beyond(&grants.budget) {
-        lines.push(format!(
-            "`{key}: {asked}` to `grants.limits` (now {granted})"
-        ));
-    }
-    lines
+/// The check of environments that a site has, if it has one.
+///
+/// # Errors
+/// It is no program, or programs may not run.
+pub fn environment(
+    site: &Site,
+    terms: &Terms,
+) -> Result<Option<Arc<dyn EnvironmentCheck>>, AssembleError> {
+    let Some(place) = site.environment()? else {
+        return Ok(None);
+    };
+    let Natives::Allowed(options) = &terms.natives else {
+        return Err(AssembleError::Program(place));
+    };
+    let check = NativeEnvironment::new(&file_in_folder(&place), options)?;
+    Ok(Some(Arc::new(check)))
+}
+
+/// A program is started from its own folder.
+fn file_in_folder(place: &Path) -> PathBuf {
+    Path::new(".").join(place.file_name().unwrap_or(place.as_os_str()))
 }

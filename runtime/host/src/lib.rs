@@ -8,8 +8,19 @@
 
 #![forbid(unsafe_code)]
 
+mod app;
 mod assemble;
+mod error;
+mod hosted;
 mod sandboxed;
+mod silence;
+mod site;
+mod ungranted;
 
-pub use assemble::{AssembleError, DriverHost, default_code_folder};
+pub use app::{AppId, AppIdError};
+pub use assemble::{DriverHost, default_code_folder, environment};
+pub use error::{AssembleError, AssembleErrors, Fault};
+pub use hosted::{Hosted, Natives, Terms};
 pub use sandboxed::Sandboxed;
+pub use site::{Located, Site, SiteError};
+pub use ungranted::Ungranted;

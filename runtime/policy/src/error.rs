@@ -142,37 +142,34 @@ impl PolicyError {
 /// Everything that is wrong with a policy, at least one thing. A person who
 /// repairs a file wants to hear all of it at once.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{first}{}", More(.rest))]
-pub struct PolicyErrors {
+#[error("{}", .0.first)]
+pub struct PolicyErrors(Box<AtLeastOne>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct AtLeastOne {
     first: PolicyError,
     rest: Vec<PolicyError>,
-}
-
-struct More<'a>(&'a [PolicyError]);
-
-impl fmt::Display for More<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|error| write!(f, "\n{error}"))
-    }
 }
 
 impl PolicyErrors {
     /// The first of them, in the order of the policy.
     pub fn into_first(self) -> PolicyError {
-        self.first
+        self.0.first
     }
 
     /// All of them, in the order of the policy.
     pub fn iter(&self) -> impl Iterator<Item = &PolicyError> {
-        std::iter::once(&self.first).chain(&self.rest)
+        std::iter::once(&self.0.first).chain(&self.0.rest)
     }
 
     /// None when there are none.
     pub(crate) fn of(errors: Vec<PolicyError>) -> Option<Self> {
         let mut errors = errors.into_iter();
-        errors.next().map(|first| Self {
-            first,
-            rest: errors.collect(),
+        errors.next().map(|first| {
+            Self(Box::new(AtLeastOne {
+                first,
+                rest: errors.collect(),
+            }))
         })
     }
 }

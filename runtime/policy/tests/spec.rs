@@ -493,8 +493,8 @@ limits: { memory: 5GiB, requests: 0 }
     let first = grants
         .resolve(&json!({}), Path::new("/etc/servo"))
         .unwrap_err();
-    assert_eq!(first, wrong.clone().into_first());
-    assert_eq!(wrong.to_string().matches("grants.").count(), keys.len());
+    assert_eq!(wrong.to_string(), first.to_string());
+    assert_eq!(first, wrong.into_first());
 }
 
 #[test]

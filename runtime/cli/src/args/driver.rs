@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::MeasureOptions;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum DriverCommand {
     /// Write a new driver project that builds and passes its own test.
@@ -122,18 +124,8 @@ pub(crate) struct DriverRunArgs {
     pub(crate) settings: Vec<String>,
     #[command(flatten)]
     pub(crate) grants: GrantArgs,
-    /// For `measure`: a metric wanted; all of them when none is named.
-    #[arg(long = "metric", value_name = "NAME")]
-    pub(crate) metrics: Vec<String>,
-    /// Seconds to measure.
-    #[arg(long, value_name = "SECONDS")]
-    pub(crate) duration: Option<f64>,
-    /// Seconds to wait before measuring.
-    #[arg(long, value_name = "SECONDS")]
-    pub(crate) warmup: Option<f64>,
-    /// The whole `control` object as JSON; the two above are laid over it.
-    #[arg(long, value_name = "JSON")]
-    pub(crate) control: Option<String>,
+    #[command(flatten)]
+    pub(crate) how: MeasureOptions,
 }
 
 /// What to call of a driver.

@@ -1,19 +1,25 @@
 //! The command line: every verb with a short help and an example.
 
+mod check;
+mod config;
 mod demo;
 mod driver;
+mod operation;
 mod optune;
 mod run;
 
 use clap::{Parser, Subcommand};
 
+pub(crate) use self::check::CheckArgs;
+pub(crate) use self::config::ConfigCommand;
 pub(crate) use self::demo::{DemoAppArgs, DemoArgs, DemoPart};
 pub(crate) use self::driver::{
     BuildArgs, DriverCall, DriverCommand, DriverRunArgs, DriverTestArgs, GrantArgs, InspectArgs,
     Kind, NewArgs,
 };
+pub(crate) use self::operation::{AdjustArgs, MeasureArgs, MeasureOptions, OperatorArgs};
 pub(crate) use self::optune::OptuneArgs;
-pub(crate) use self::run::RunArgs;
+pub(crate) use self::run::{RunArgs, SiteArgs};
 
 /// Continuous optimization with sandboxed drivers.
 #[derive(Debug, Parser)]
@@ -39,13 +45,39 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Run the agent for one application.
     #[command(
+        infer_long_args = true,
         after_help = "Example: servo run shop --config servo.yaml --auth-token ./token\n\n\
-                      It runs until SIGTERM or SIGINT; SIGUSR1 lets it finish the command in hand."
+                      Signals: SIGTERM and SIGINT end it, and a second one at once; SIGUSR1 lets it finish\n\
+                      the command in hand; SIGHUP reloads files and drivers, and loses nothing.\n\
+                      Environment: OPTUNE_PERF is the formula for the service; SERVO_RETRY_DELAY_SEC is the\n\
+                      wait before a failed request is repeated (20); OPTUNE_IO_TIMEOUT ends a driver that\n\
+                      shows no sign of life for so many seconds; OPTUNE_VERBOSE_STDERR (all, minimal, none)\n\
+                      is how much of a failed program's stderr is reported."
     )]
     Run(RunArgs),
+    /// Check files and drivers, and say what each driver may touch.
+    #[command(after_help = "Example: servo check shop --config servo.yaml\n\n\
+                      Exit codes: 0 all is well, 1 a driver is wrong, 2 the configuration is wrong.")]
+    Check(CheckArgs),
+    /// Measure once with the configured driver, without a service.
+    #[command(
+        after_help = "Example: servo measure --duration 10 --metric throughput\n\n\
+                      It prints what the service would be sent. Ctrl-C cancels it in good order."
+    )]
+    Measure(MeasureArgs),
+    /// Change settings once with the configured driver, without a service.
+    #[command(after_help = "Example: servo adjust app.workers=4 app.batch=8\n\n\
+                      Values that the driver does not describe are refused before it is asked to adjust.")]
+    Adjust(AdjustArgs),
+    /// About the operator's file.
+    #[command(
+        subcommand,
+        after_help = "Example: servo config schema > servo.schema.json"
+    )]
+    Config(ConfigCommand),
     /// Run the local optimization service.
     #[command(
-        after_help = "Example: servo optune --listen 127.0.0.1:8080 --data optune.db --no-auth"
+        after_help = "Example: servo optune --listen 127.0.0.1:8080 --data optune-data --no-auth"
     )]
     Optune(OptuneArgs),
     /// Write, build, inspect, test and run drivers.

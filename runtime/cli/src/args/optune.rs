@@ -10,9 +10,13 @@ pub(crate) struct OptuneArgs {
     /// Address to listen on; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
-    /// Database file; without it everything is forgotten at the end.
-    #[arg(long, value_name = "FILE")]
+    /// Folder of the database, made when there is none; without it everything
+    /// is forgotten at the end.
+    #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    /// Begin another study wherever one has ended.
+    #[arg(long)]
+    pub(crate) new_study: bool,
     /// Ask for no token. Only on a loopback address.
     #[arg(long)]
     pub(crate) no_auth: bool,
@@ -30,6 +34,10 @@ pub(crate) struct OptuneArgs {
     /// Settings to try after the baseline.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) trials: u32,
+    /// Measure the best settings against those found, N times in turn, before
+    /// they are kept.
+    #[arg(long, value_name = "N", num_args = 0..=1, default_value_t = 0, default_missing_value = "1", value_parser = clap::value_parser!(u32).range(0..=1000))]
+    pub(crate) verify: u32,
     /// What to optimize: a formula over the metrics, such as `throughput / p95`;
     /// without it the servo's own (`OPTUNE_PERF`), or the only metric there is.
     #[arg(long, value_name = "FORMULA")]
@@ -43,9 +51,24 @@ pub(crate) struct OptuneArgs {
     /// Seconds to wait before each measurement.
     #[arg(long, value_name = "SECONDS", default_value_t = 0.0)]
     pub(crate) warmup: f64,
+    /// Seconds until the data of a measurement is complete where it is read.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.0)]
+    pub(crate) delay: f64,
+    /// Seconds to watch the application after each change.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.0)]
+    pub(crate) settlement: f64,
     /// Parameters for a load generator: one JSON object.
     #[arg(long, value_name = "JSON")]
     pub(crate) load: Option<String>,
+    /// Anything else for the drivers, such as `slo`: one JSON object.
+    #[arg(long, value_name = "JSON")]
+    pub(crate) userdata: Option<String>,
+    /// The environment that every command asks for: one JSON object.
+    #[arg(long, value_name = "JSON")]
+    pub(crate) environment: Option<String>,
+    /// Measurements of the settings found at the start.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) baseline: u32,
     /// Seed of every random choice.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,

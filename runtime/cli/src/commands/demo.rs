@@ -9,9 +9,11 @@ use servo_demo::job::{self, Components, JobOptions, News};
 use servo_demo::report::Style;
 use servo_host::default_code_folder;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 use crate::args::{DemoAppArgs, DemoArgs, DemoPart};
 use crate::exit::{Failed, Outcome};
+use crate::output;
 
 pub(crate) async fn run(args: DemoArgs) -> Outcome {
     match &args.part {
@@ -24,10 +26,11 @@ pub(crate) async fn run(args: DemoArgs) -> Outcome {
 async fn sample_app(args: &DemoAppArgs) -> Outcome {
     let mut app = SampleApp::start(args.listen).await.map_err(Failed::usage)?;
     app.admit_visitors(args.visitors);
-    println!("application  http://{}/quote", app.local_addr());
-    println!("settings     http://{}/settings", app.local_addr());
-    println!("metrics      http://{}/metrics", app.local_addr());
-    println!("visitors     {}", args.visitors);
+    let address = app.local_addr();
+    output::line(format_args!("application  http://{address}/quote"))?;
+    output::line(format_args!("settings     http://{address}/settings"))?;
+    output::line(format_args!("metrics      http://{address}/metrics"))?;
+    output::line(format_args!("visitors     {}", args.visitors))?;
     let mut terminate = signal(SignalKind::terminate()).map_err(Failed::ran)?;
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
@@ -59,6 +62,7 @@ async fn job(args: DemoArgs) -> Outcome {
     let watch = |news| screen.show(news);
     let finished = tokio::select! {
         finished = job::run(&options, &watch) => finished.map_err(Failed::ran)?,
+        () = screen.unread.cancelled() => return Err(Failed::Unread),
         _ = tokio::signal::ctrl_c() => return Err(Failed::Ran("interrupted".to_owned())),
     };
     screen.end();
@@ -68,13 +72,13 @@ async fn job(args: DemoArgs) -> Outcome {
     } else {
         Style::Plain
     };
-    println!("\n{}", finished.report.text(style).trim_end());
+    output::line(format_args!("\n{}", finished.report.text(style).trim_end()))?;
     if args.open_page {
-        println!("\npage: {} (Ctrl-C ends it)", finished.page);
+        output::line(format_args!("\npage: {} (Ctrl-C ends it)", finished.page))?;
     }
     if args.json {
         let summary = serde_json::to_string(&finished.report.summary()).map_err(Failed::ran)?;
-        println!("{summary}");
+        output::line(summary)?;
     }
     if args.open_page && tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
@@ -86,6 +90,8 @@ async fn job(args: DemoArgs) -> Outcome {
 /// Where the news go: a bar on a terminal, plain lines elsewhere.
 struct Screen {
     bar: ProgressBar,
+    /// Set when nobody reads standard output any more.
+    unread: CancellationToken,
     trials: u32,
     baseline: std::sync::OnceLock<f64>,
 }
@@ -108,13 +114,16 @@ impl Screen {
         }
         Self {
             bar,
+            unread: CancellationToken::new(),
             trials,
             baseline: std::sync::OnceLock::new(),
         }
     }
 
     fn line(&self, text: &str) {
-        self.bar.suspend(|| println!("{text}"));
+        if self.bar.suspend(|| output::line(text)).is_err() {
+            self.unread.cancel();
+        }
     }
 
     fn show(&self, news: News) {

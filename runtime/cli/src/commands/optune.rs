@@ -1,17 +1,19 @@
 //! `servo optune`: the local service.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 
 use serde_json::{Map, Value};
 use servo_optune::{
-    Auth, Notice, ObjectiveSpec, Service, ServiceEvent, ServiceOptions, Settings, StudyOptions,
-    Tokens, TrialState,
+    AppKey, Auth, Notice, ObjectiveSpec, Service, ServiceEvent, ServiceOptions, Settings,
+    StudyOptions, Tokens, TrialState,
 };
 use servo_protocol::{Control, Seconds};
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::args::OptuneArgs;
 use crate::exit::{Failed, Outcome};
+use crate::output;
 
 pub(crate) async fn run(args: OptuneArgs) -> Outcome {
     let service = Service::start(ServiceOptions {
@@ -19,44 +21,52 @@ pub(crate) async fn run(args: OptuneArgs) -> Outcome {
         data: args.data.clone(),
         auth: auth(&args)?,
         study: study(&args)?,
+        new_study: args.new_study,
         ..ServiceOptions::default()
     })
     .await
     .map_err(Failed::usage)?;
-    println!("page  {}", service.page_url());
     let address = service.local_addr();
-    println!("servo http://{address}/servo");
-    println!(
+    output::line(format_args!("page  {}", service.page_url()))?;
+    output::line(format_args!("servo http://{address}/servo"))?;
+    output::line(format_args!(
         "or    http://{address}/accounts/{}/applications/APP_ID/servo, for several applications",
         args.account
-    );
+    ))?;
 
     let mut events = service.events();
-    let mut said = Said::default();
+    let mut said = Said {
+        address,
+        seen: HashMap::new(),
+    };
     let finished = service.finished();
     tokio::pin!(finished);
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
         .map_err(Failed::ran)?;
-    loop {
+    let outcome = loop {
         tokio::select! {
             biased;
             event = events.recv() => match event {
-                Ok(event) => said.show(&event),
+                Ok(event) => if let Err(failed) = said.show(&event) {
+                    break Err(failed);
+                },
                 Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => break,
+                Err(RecvError::Closed) => break Ok(()),
             },
             summary = &mut finished, if args.exit_when_done => {
-                if let Some(summary) = summary {
-                    println!("{}", serde_json::to_string(&summary).map_err(Failed::ran)?);
-                }
-                break;
+                break match summary {
+                    Some(summary) => serde_json::to_string(&summary)
+                        .map_err(Failed::ran)
+                        .and_then(output::line),
+                    None => Ok(()),
+                };
             }
-            _ = tokio::signal::ctrl_c() => break,
-            _ = terminate.recv() => break,
+            _ = tokio::signal::ctrl_c() => break Ok(()),
+            _ = terminate.recv() => break Ok(()),
         }
-    }
+    };
     service.shutdown().await;
-    Ok(())
+    outcome
 }
 
 fn auth(args: &OptuneArgs) -> Result<Auth, Failed> {
@@ -79,18 +89,22 @@ fn auth(args: &OptuneArgs) -> Result<Auth, Failed> {
     )))
 }
 
+/// An option that is one JSON object.
+fn object(name: &str, text: Option<&str>) -> Result<Option<Map<String, Value>>, Failed> {
+    text.map(serde_json::from_str)
+        .transpose()
+        .map_err(|error| Failed::usage(format_args!("--{name}: {error}")))
+}
+
 fn study(args: &OptuneArgs) -> Result<StudyOptions, Failed> {
     let seconds = |name: &str, value: f64| {
         Seconds::new(value)
             .map(Some)
             .map_err(|error| Failed::usage(format_args!("--{name}: {error}")))
     };
-    let load: Option<Map<String, Value>> = args
-        .load
-        .as_deref()
-        .map(serde_json::from_str)
-        .transpose()
-        .map_err(|error| Failed::usage(format_args!("--load: {error}")))?;
+    let load = object("load", args.load.as_deref())?;
+    let userdata = object("userdata", args.userdata.as_deref())?;
+    let environment = object("environment", args.environment.as_deref())?.map(Value::Object);
     Ok(StudyOptions {
         trials: args.trials,
         seed: args.seed,
@@ -102,26 +116,41 @@ fn study(args: &OptuneArgs) -> Result<StudyOptions, Failed> {
         control: Control {
             duration: seconds("duration", args.duration)?,
             warmup: seconds("warmup", args.warmup)?,
+            delay: seconds("delay", args.delay)?,
             load,
+            userdata: userdata.clone(),
+            environment: environment.clone(),
             ..Control::default()
         },
+        adjust_control: Control {
+            settlement: seconds("settlement", args.settlement)?,
+            userdata,
+            environment,
+            ..Control::default()
+        },
+        baseline_repeats: args.baseline,
+        verify: args.verify,
         ..StudyOptions::default()
     })
 }
 
 /// What has been said of each application, so that nothing is said twice.
-#[derive(Default)]
-struct Said(HashMap<String, (String, bool)>);
+struct Said {
+    address: SocketAddr,
+    /// The state, and whether the baseline was said.
+    seen: HashMap<String, (String, bool)>,
+}
 
 impl Said {
     /// A score first, and then the phase that it led to.
-    fn show(&mut self, event: &ServiceEvent) {
+    fn show(&mut self, event: &ServiceEvent) -> Outcome {
         let summary = &event.summary;
-        let (state, baseline) = self.0.entry(event.app.to_string()).or_default();
-        let say = |name: &str, end: String| println!("{name} of {}  {end}", event.app);
+        let (state, baseline) = self.seen.entry(event.app.to_string()).or_default();
+        let say =
+            |name: &str, end: String| output::line(format_args!("{name} of {}  {end}", event.app));
         if let (false, Some(found)) = (*baseline, &summary.baseline) {
             *baseline = true;
-            say("baseline", scored(found.score, &found.settings));
+            say("baseline", scored(found.score, &found.settings))?;
         }
         if let Notice::Trial(trial) = &event.notice
             && trial.state != TrialState::Running
@@ -130,19 +159,50 @@ impl Said {
                 Some(score) => scored(score, &trial.settings),
                 None => {
                     let message = trial.message.as_deref().unwrap_or("failed");
-                    format!("{message}  {}", settings(&trial.settings))
+                    format!("{}  {}", one_line(message), settings(&trial.settings))
                 }
             };
-            say(&format!("trial {}", trial.number), end);
+            say(&format!("trial {}", trial.number), end)?;
+        }
+        if let Notice::Renewed(number) = &event.notice {
+            *baseline = false;
+            output::line(format_args!("{}: study {number}", event.app))?;
         }
         if *state != summary.state {
             state.clone_from(&summary.state);
-            println!("{}: {state}", event.app);
+            output::line(format_args!("{}: {state}", event.app))?;
+            if let ("paused", Some(reason)) = (state.as_str(), &summary.reason) {
+                output::line(format_args!("{}: {reason}", event.app))?;
+                output::line(format_args!(
+                    "resume {}: curl -X POST -H 'Content-Type: application/json' {}",
+                    event.app,
+                    resume_url(self.address, &event.app)
+                ))?;
+            }
             if let ("done", Some(best)) = (state.as_str(), &summary.best) {
-                say("best", scored(best.score, &best.settings));
+                say("best", scored(best.score, &best.settings))?;
             }
         }
+        Ok(())
     }
+}
+
+/// The beginning of a message that may have been megabytes of traceback.
+fn one_line(message: &str) -> String {
+    let words: Vec<&str> = message.split_whitespace().collect();
+    let line = words.join(" ");
+    match line.char_indices().nth(200) {
+        Some((end, _)) => format!("{}...", line.get(..end).unwrap_or_default()),
+        None => line,
+    }
+}
+
+fn resume_url(address: SocketAddr, app: &AppKey) -> String {
+    format!(
+        "http://{address}/api/v1/accounts/{}/applications/{}/resume",
+        app.account(),
+        app.application()
+    )
 }
 
 fn scored(score: f64, at: &Settings) -> String {

@@ -9,6 +9,7 @@
 mod convert;
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use servo_agent::{
@@ -18,12 +19,18 @@ use servo_agent::{
 use servo_protocol::{Application, AppliedApplication, Measurement, Metrics};
 use servo_sandbox::{BoundDriver, Call, CallObserver, LogLevel, Progress};
 
+use crate::silence::{Voice, watched};
+use crate::ungranted::Ungranted;
+
 /// A driver in the sandbox, of either kind.
 #[derive(Debug)]
 pub struct Sandboxed {
     driver: BoundDriver,
     facts: DriverFacts,
     current: Mutex<Option<(CallId, Arc<Call>)>>,
+    silence: Option<Duration>,
+    voice: Voice,
+    ungranted: Vec<Ungranted>,
 }
 
 impl Sandboxed {
@@ -45,7 +52,30 @@ impl Sandboxed {
             driver,
             facts,
             current: Mutex::new(None),
+            silence: None,
+            voice: Voice::default(),
+            ungranted: Vec::new(),
         }
+    }
+
+    /// With what it asks for and does not get.
+    #[must_use]
+    pub(crate) fn with_ungranted(mut self, ungranted: Vec<Ungranted>) -> Self {
+        self.ungranted = ungranted;
+        self
+    }
+
+    /// What it asks for and does not get.
+    #[must_use]
+    pub fn ungranted(&self) -> &[Ungranted] {
+        &self.ungranted
+    }
+
+    /// Gives a step up that shows no sign of life for so long; none: never.
+    #[must_use]
+    pub fn with_silence(mut self, limit: Option<Duration>) -> Self {
+        self.silence = limit;
+        self
     }
 
     /// The bound driver itself.
@@ -65,14 +95,21 @@ impl Sandboxed {
         let observer = Arc::new(Relay {
             driver: self.facts.name.clone(),
             progress: cx.progress.clone(),
+            voice: self.voice.clone(),
         });
         let call = Arc::new(self.driver.begin(observer, cx.cancel.clone()));
         *current = Some((cx.call.clone(), Arc::clone(&call)));
         call
     }
 
-    /// Tells the operator what a step left behind, and hands on how it ended.
-    fn ended<T>(&self, step: servo_sandbox::Step<T>) -> Result<T, DriverFailure> {
+    /// Runs a step under watch, tells the operator what it left behind, and
+    /// hands on how it ended.
+    async fn run<T>(
+        &self,
+        step: impl Future<Output = servo_sandbox::Step<T>>,
+    ) -> Result<T, DriverFailure> {
+        let signs = || self.voice.signs(&self.driver.ledger());
+        let step = watched(step, self.silence, signs).await?;
         let driver = self.facts.name.as_str();
         let report = step.report;
         let printed = report.output.text();
@@ -103,10 +140,12 @@ impl Sandboxed {
 struct Relay {
     driver: String,
     progress: ProgressSink,
+    voice: Voice,
 }
 
 impl CallObserver for Relay {
     fn progress(&self, progress: Progress) {
+        self.voice.heard();
         self.progress.report(ProgressReport {
             percent: progress.percent,
             message: progress.message,
@@ -114,12 +153,13 @@ impl CallObserver for Relay {
             stage_percent: progress.stage_percent,
             time_remaining: progress
                 .time_remaining
-                .and_then(|seconds| std::time::Duration::try_from_secs_f64(seconds).ok()),
+                .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
             log: Vec::new(),
         });
     }
 
     fn log(&self, level: LogLevel, target: &str, message: &str) {
+        self.voice.heard();
         let driver = self.driver.as_str();
         // `tracing` fixes the level of an event where it is written.
         macro_rules! event {
@@ -144,8 +184,9 @@ impl MeasureDriver for Sandboxed {
     }
 
     async fn describe(&self, cx: &CallContext) -> Result<Metrics, DriverFailure> {
-        let step = self.call(cx).describe_metrics(&cx.app).await;
-        Ok(convert::metrics(self.ended(step)?))
+        let call = self.call(cx);
+        let metrics = self.run(call.describe_metrics(&cx.app)).await?;
+        Ok(convert::metrics(metrics))
     }
 
     async fn step(
@@ -155,8 +196,8 @@ impl MeasureDriver for Sandboxed {
         resume: Option<&str>,
     ) -> Result<Step<Measurement>, DriverFailure> {
         let request = convert::measure_request(&cx.app, request)?;
-        let step = self.call(cx).measure(&request, resume).await;
-        convert::measure_step(self.ended(step)?)
+        let call = self.call(cx);
+        convert::measure_step(self.run(call.measure(&request, resume)).await?)
     }
 
     async fn cancelled(
@@ -166,8 +207,8 @@ impl MeasureDriver for Sandboxed {
         state: &str,
     ) -> Result<(), DriverFailure> {
         let request = convert::measure_request(&cx.app, request)?;
-        let step = self.undo(cx).measure_cancelled(&request, state).await;
-        self.ended(step)
+        let call = self.undo(cx);
+        self.run(call.measure_cancelled(&request, state)).await
     }
 }
 
@@ -178,8 +219,9 @@ impl AdjustDriver for Sandboxed {
     }
 
     async fn describe(&self, cx: &CallContext) -> Result<Application, DriverFailure> {
-        let step = self.call(cx).describe_application(&cx.app).await;
-        Ok(convert::application(self.ended(step)?))
+        let call = self.call(cx);
+        let application = self.run(call.describe_application(&cx.app)).await?;
+        Ok(convert::application(application))
     }
 
     async fn step(
@@ -189,8 +231,8 @@ impl AdjustDriver for Sandboxed {
         resume: Option<&str>,
     ) -> Result<Step<AppliedApplication>, DriverFailure> {
         let request = convert::adjust_request(&cx.app, request)?;
-        let step = self.call(cx).adjust(&request, resume).await;
-        convert::adjust_step(self.ended(step)?)
+        let call = self.call(cx);
+        convert::adjust_step(self.run(call.adjust(&request, resume)).await?)
     }
 
     async fn cancelled(
@@ -200,8 +242,8 @@ impl AdjustDriver for Sandboxed {
         state: &str,
     ) -> Result<(), DriverFailure> {
         let request = convert::adjust_request(&cx.app, request)?;
-        let step = self.undo(cx).adjust_cancelled(&request, state).await;
-        self.ended(step)
+        let call = self.undo(cx);
+        self.run(call.adjust_cancelled(&request, state)).await
     }
 }
 

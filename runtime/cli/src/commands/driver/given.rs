@@ -22,6 +22,8 @@ pub(super) async fn driver(artifact: &Path, given: &GrantArgs) -> Result<Sandbox
     let host = DriverHost::new(default_code_folder().as_deref()).map_err(Failed::ran)?;
     let driver = host.load(artifact).await.map_err(Failed::usage)?;
     let (config, grants, base) = read(given, driver.manifest().kind)?;
+    // Grants speak of absolute paths only.
+    let base = std::path::absolute(&base).unwrap_or(base);
     let grants = grants
         .resolve(&Value::Object(config.clone()), &base)
         .map_err(Failed::usage)?;

@@ -13,6 +13,7 @@ use servo_host::AssembleError;
 
 use crate::args::{BuildArgs, DriverCommand, InspectArgs, Kind, NewArgs};
 use crate::exit::{Failed, Outcome};
+use crate::output;
 
 /// The contract, as it was when this program was built.
 const WIT: [&str; 3] = [
@@ -28,10 +29,7 @@ pub(crate) async fn run(command: DriverCommand) -> Outcome {
         DriverCommand::Run(args) => call::run(args).await,
         DriverCommand::Inspect(args) => inspect(&args),
         DriverCommand::Test(args) => test::run(args).await,
-        DriverCommand::Wit => {
-            println!("{}", WIT.join("\n").trim_end());
-            Ok(())
-        }
+        DriverCommand::Wit => output::line(WIT.join("\n").trim_end()),
     }
 }
 
@@ -42,10 +40,11 @@ fn new(args: NewArgs) -> Outcome {
     };
     let project = scaffold::create(&args.dir, &args.name, kind).map_err(Failed::usage)?;
     let folder = project.folder.display();
-    println!("created {folder}");
-    println!("next:    cargo test --manifest-path {folder}/Cargo.toml");
-    println!("then:    servo driver build {folder}");
-    Ok(())
+    output::line(format_args!("created {folder}"))?;
+    output::line(format_args!(
+        "next:    cargo test --manifest-path {folder}/Cargo.toml"
+    ))?;
+    output::line(format_args!("then:    servo driver build {folder}"))
 }
 
 async fn build(args: BuildArgs) -> Outcome {
@@ -67,16 +66,16 @@ async fn build(args: BuildArgs) -> Outcome {
                 "size": driver.size, "digest": driver.digest.to_string(),
                 "route": driver.route.to_string(), "seconds": driver.elapsed.as_secs_f64(),
             });
-            println!("{line}");
+            output::line(line)?;
         } else {
-            println!(
+            output::line(format_args!(
                 "{:<10} {:<8} {:>6} KiB  {}  {}",
                 driver.name,
                 driver.kind,
                 driver.size.div_ceil(1024),
                 driver.path.display(),
                 driver.digest,
-            );
+            ))?;
         }
     }
     Ok(())
@@ -108,12 +107,8 @@ fn inspect(args: &InspectArgs) -> Outcome {
     };
     let inspection = artifact.inspect(config.as_ref());
     if args.json {
-        println!(
-            "{}",
-            serde_json::to_string(&inspection).map_err(Failed::ran)?
-        );
+        output::line(serde_json::to_string(&inspection).map_err(Failed::ran)?)
     } else {
-        println!("{inspection}");
+        output::line(inspection)
     }
-    Ok(())
 }

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::given;
 use crate::args::DriverTestArgs;
 use crate::exit::{Failed, Outcome};
+use crate::output;
 
 pub(crate) async fn run(args: DriverTestArgs) -> Outcome {
     let driver = given::driver(&args.artifact, &args.grants).await?;
@@ -39,13 +40,13 @@ pub(crate) async fn run(args: DriverTestArgs) -> Outcome {
             .map_err(|error| Failed::usage(format_args!("--control: {error}")))?;
     }
     let report = contract::run(&mut subject, &plan).await;
-    if args.json {
-        println!("{}", serde_json::to_string(&report).map_err(Failed::ran)?);
+    let printed = if args.json {
+        output::line(serde_json::to_string(&report).map_err(Failed::ran)?)
     } else {
-        println!("{report}");
-    }
+        output::line(&report)
+    };
     if report.passed() {
-        Ok(())
+        printed
     } else {
         Err(Failed::Ran(String::new()))
     }

@@ -1,0 +1,55 @@
+//! The JSON Schema of the operator's file, for editors and for checks in CI.
+//!
+//! It is made from the types that the file is read into, so a key that is read
+//! is described and a key that is not is refused. What a schema cannot say
+//! (which rules contradict each other, which limit is too large) is left to
+//! `servo check`.
+
+use schemars::SchemaGenerator;
+use schemars::generate::SchemaSettings;
+use serde_json::Value;
+use servo_policy::Budget;
+
+use super::{ConfigFile, Sections};
+
+impl ConfigFile {
+    /// The JSON Schema (draft 2020-12) of the file.
+    #[must_use]
+    pub fn schema() -> Value {
+        let settings = SchemaSettings::draft2020_12();
+        let mut schema = SchemaGenerator::new(settings)
+            .into_root_schema_for::<Sections>()
+            .to_value();
+        // The types know a limit's range and reason, the budget its default.
+        let limits = schema.pointer_mut("/$defs/LimitsSpec/properties");
+        if let Some(Value::Object(limits)) = limits {
+            for (name, default) in Budget::default().table() {
+                if let Some(Value::Object(limit)) = limits.get_mut(name) {
+                    limit.insert("default".to_owned(), typed(&default));
+                }
+            }
+        }
+        unfold(&mut schema);
+        schema
+    }
+}
+
+/// Descriptions come from text that is folded for the width of a page.
+fn unfold(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            if let Some(Value::String(text)) = members.get_mut("description") {
+                *text = text.replace('\n', " ");
+            }
+            members.values_mut().for_each(unfold);
+        }
+        Value::Array(items) => items.iter_mut().for_each(unfold),
+        _ => {}
+    }
+}
+
+/// A number where it is one: the others have units.
+fn typed(text: &str) -> Value {
+    text.parse::<u64>()
+        .map_or_else(|_| Value::from(text), Value::from)
+}

@@ -1,0 +1,136 @@
+//! `servo check`: would this servo run, and what may its drivers touch?
+//!
+//! Everything is loaded as `servo run` would load it, and everything that is
+//! wrong is told at once, each with its remedy: a person who repairs a file
+//! should not have to run this once for each mistake.
+
+mod finding;
+mod report;
+
+use std::path::{Path, PathBuf};
+
+use servo_agent::{DriverRole, Token, parse_url};
+use servo_host::{AppId, Hosted, Site};
+use servo_protocol::check as contract;
+
+use self::finding::{Finding, Findings};
+use self::report::{DriverReport, Report};
+use super::operation::Operation;
+use super::workbench::{self, Workbench};
+use crate::args::CheckArgs;
+use crate::exit::{Failed, Outcome};
+use crate::output;
+
+const ROLES: [DriverRole; 2] = [DriverRole::Measure, DriverRole::Adjust];
+
+pub(crate) async fn run(args: CheckArgs) -> Outcome {
+    let mut report = Report::default();
+    match workbench::site(&args.site) {
+        Err(error) => report.findings.site(None, &error),
+        Ok(site) => {
+            report.file = Some(site.file().path.display().to_string());
+            service(&site, args.app_id.as_ref(), &mut report.findings);
+            match Workbench::new(site, &args.site, args.app_id.as_ref()) {
+                Err(failed) => report.findings.push(Finding::usage(&failed)),
+                Ok(bench) => {
+                    if let Err(errors) = bench.environment() {
+                        report.findings.assembly(None, &errors);
+                    }
+                    for role in ROLES {
+                        driver(&bench, role, args.offline, &mut report).await?;
+                    }
+                }
+            }
+        }
+    }
+    let exit = report.findings.exit();
+    let printed = if args.json {
+        output::line(serde_json::to_string(&report.json()).map_err(Failed::ran)?)
+    } else {
+        output::line(report.text().trim_end())
+    };
+    match exit {
+        None => printed,
+        Some(failed) => Err(failed),
+    }
+}
+
+/// What the file says about the service. Nobody is asked.
+fn service(site: &Site, app: Option<&AppId>, findings: &mut Findings) {
+    let (file, section) = (site.file(), &site.file().optune);
+    if let Some(url) = &section.url
+        && let Err(error) = parse_url(url)
+    {
+        findings.key(file, "optune.url", &error);
+    }
+    if let Some(path) = &section.token_file
+        && let Err(error) = Token::read(&file.base().join(path).components().collect::<PathBuf>())
+    {
+        findings.key(file, "optune.token_file", &error);
+    }
+    if let (Some(app), Some(other)) = (app, &section.app)
+        && app.as_str() != other
+    {
+        let problem = format!(
+            "the file is for the application `{other}`, and the command line says `{app}`; correct \
+             one of them"
+        );
+        findings.key(file, "optune.app", &problem);
+    }
+}
+
+async fn driver(
+    bench: &Workbench,
+    role: DriverRole,
+    offline: bool,
+    report: &mut Report,
+) -> Outcome {
+    let file = bench.site.file();
+    let driver = match bench.driver(role).await {
+        Ok(Some(driver)) => driver,
+        Ok(None) => {
+            report.findings.push(Finding::absent(file, role));
+            return Ok(());
+        }
+        Err(errors) => {
+            report.findings.assembly(Some(role), &errors);
+            return Ok(());
+        }
+    };
+    let mut said = DriverReport::of(&driver, &current_folder());
+    if let Hosted::Sandboxed(sandboxed) = &driver {
+        for lack in sandboxed.ungranted() {
+            report.findings.push(Finding::ungranted(file, role, lack));
+        }
+    }
+    if !offline {
+        let operation = Operation::quiet(bench.app.as_str(), driver.limits())?;
+        match role {
+            DriverRole::Measure => {
+                match operation.call().metrics(driver.measure().as_ref()).await {
+                    Ok(metrics) => said.metrics(&metrics),
+                    Err(failure) => report.findings.push(Finding::description(role, &failure)),
+                }
+            }
+            DriverRole::Adjust => {
+                let described = operation.call().application(driver.adjust().as_ref()).await;
+                match described {
+                    Ok(application) => {
+                        for odd in contract::check_application(&application).unwrap_or_default() {
+                            report.findings.push(Finding::odd(role, &odd));
+                        }
+                        said.application(&application);
+                    }
+                    Err(failure) => report.findings.push(Finding::description(role, &failure)),
+                }
+            }
+        }
+    }
+    report.drivers.push((role, said));
+    Ok(())
+}
+
+/// Folders below it are shown as a person would write them.
+fn current_folder() -> PathBuf {
+    std::path::absolute(Path::new(".")).unwrap_or_default()
+}

@@ -1,0 +1,16 @@
+//! `servo config …`: about the operator's file.
+
+use servo_agent::ConfigFile;
+
+use crate::args::ConfigCommand;
+use crate::exit::{Failed, Outcome};
+use crate::output;
+
+pub(crate) fn run(command: &ConfigCommand) -> Outcome {
+    match command {
+        ConfigCommand::Schema => {
+            let schema = serde_json::to_string_pretty(&ConfigFile::schema());
+            output::line(schema.map_err(Failed::ran)?)
+        }
+    }
+}

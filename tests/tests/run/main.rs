@@ -1,0 +1,19 @@
+//! `servo run` in the place of the original: the real binary in folders as the
+//! original knew them, with its options, exit codes and signals.
+//!
+//! The service is the scripted stub, which also sees to the order of things.
+//! What a test waits for is an event of the stub or a line of the servo.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a panic in a test is the report"
+)]
+
+mod begin;
+mod codes;
+mod folders;
+mod going_on;
+#[path = "../support/mod.rs"]
+mod support;
+mod world;
