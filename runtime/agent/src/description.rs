@@ -7,7 +7,7 @@
 use servo_protocol::check::{self, Finding};
 use servo_protocol::{Application, AppliedApplication, Metrics, Reason, Status};
 
-use crate::driver::{AdjustDriver, DriverFailure, MeasureDriver};
+use crate::driver::{AdjustDriver, CallContext, CallId, DriverFailure, MeasureDriver};
 use crate::observer::Notice;
 use crate::operation::Call;
 
@@ -22,7 +22,7 @@ impl Call<'_> {
         driver: &dyn AdjustDriver,
     ) -> Result<Application, DriverFailure> {
         let application = self
-            .describe(|cx| async move { driver.describe(&cx).await })
+            .describe(|cx| async move { driver.describe(&apart(cx)).await })
             .await?;
         let warnings = check::check_application(&application).map_err(|f| contradiction(&f))?;
         for finding in warnings {
@@ -39,10 +39,20 @@ impl Call<'_> {
     /// The driver fails, or its description contradicts itself.
     pub async fn metrics(&self, driver: &dyn MeasureDriver) -> Result<Metrics, DriverFailure> {
         let metrics = self
-            .describe(|cx| async move { driver.describe(&cx).await })
+            .describe(|cx| async move { driver.describe(&apart(cx)).await })
             .await?;
         check::check_metrics(&metrics).map_err(|f| contradiction(&f))?;
         Ok(metrics)
+    }
+}
+
+/// Asking is a call of its own, also for an ADJUST: what runs drivers keeps the
+/// progress and the cancel of a call by its id, and those of the question are
+/// not those of the adjustment that follows it.
+fn apart(cx: CallContext) -> CallContext {
+    CallContext {
+        call: CallId::new(&format!("{}-describe", cx.call)),
+        ..cx
     }
 }
 
