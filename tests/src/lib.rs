@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 pub mod ab;
+pub mod clients;
 pub mod components;
 pub mod nginx;
 pub mod process;
