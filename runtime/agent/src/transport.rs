@@ -11,12 +11,15 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Url, redirect};
+use rustls::client::Resumption;
+use rustls::{ClientConfig, RootCertStore};
 use servo_protocol::{Envelope, EventName};
 use thiserror::Error;
 
@@ -31,6 +34,9 @@ const ANSWER_LIMIT: usize = 16 << 20;
 
 /// Most that a token file may weigh. More is not a token but a mistake.
 const TOKEN_LIMIT: u64 = 64 << 10;
+
+/// TLS sessions remembered by one transport; it talks to one host.
+const SESSIONS: usize = 4;
 
 /// What the other end answered, whatever its status.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,6 +94,12 @@ pub enum TransportSetupError {
     /// The token cannot stand in a header.
     #[error("the token is empty or holds characters that cannot stand in a header")]
     Token,
+    /// Nobody to trust.
+    #[error(
+        "no certificate authority was found on this machine, so no https:// service can be \
+         trusted; install the package `ca-certificates`"
+    )]
+    NoAuthorities,
     /// The client cannot be built.
     #[error("cannot set up the HTTP client: {0}")]
     Client(String),
@@ -225,9 +237,9 @@ impl HttpTransport {
             let host = url.host_str().unwrap_or_default();
             return Err(TransportSetupError::Plaintext(host.to_owned()));
         }
-        // Fails only when a provider is installed already, which is as good.
-        let _installed = rustls::crypto::ring::default_provider().install_default();
+        let tls = tls(&url)?;
         let client = Client::builder()
+            .tls_backend_preconfigured(tls)
             .user_agent(concat!("servo/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_LIMIT)
             .timeout(REQUEST_LIMIT)
@@ -239,6 +251,42 @@ impl HttpTransport {
             .map_err(|error| TransportSetupError::Client(chain(&error)))?;
         Ok(Self { client, url, token })
     }
+}
+
+/// Whom the client trusts: for https the authorities of this machine, for http
+/// nobody. Left to itself each client reads and keeps all of them anew, a tenth
+/// of a megabyte for every servo of a process; they are read once here, and only
+/// when they are needed.
+fn tls(url: &Url) -> Result<ClientConfig, TransportSetupError> {
+    static SYSTEM: OnceLock<Arc<RootCertStore>> = OnceLock::new();
+    let roots = if url.scheme() == "https" {
+        let roots = SYSTEM.get_or_init(|| Arc::new(system_roots()));
+        if roots.is_empty() {
+            return Err(TransportSetupError::NoAuthorities);
+        }
+        Arc::clone(roots)
+    } else {
+        Arc::new(RootCertStore::empty())
+    };
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| TransportSetupError::Client(error.to_string()))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.resumption = Resumption::in_memory_sessions(SESSIONS);
+    Ok(config)
+}
+
+fn system_roots() -> RootCertStore {
+    let found = rustls_native_certs::load_native_certs();
+    for error in &found.errors {
+        tracing::warn!(%error, "a system certificate could not be read");
+    }
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(found.certs);
+    roots
 }
 
 fn is_loopback(url: &Url) -> bool {
