@@ -383,3 +383,5 @@ mod proptests;
 mod tests;
 #[cfg(test)]
 mod tests_away;
+#[cfg(test)]
+mod tests_verify;
