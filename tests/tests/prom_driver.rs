@@ -233,6 +233,25 @@ impl Reporter for CancelAt {
     }
 }
 
+fn whole_call<'a>(
+    driver: &Sandboxed,
+    reporter: &'a dyn Reporter,
+    stop: &'a CancellationToken,
+) -> Call<'a> {
+    Call {
+        id: CallId::random(),
+        app: "shop",
+        cmd_uid: None,
+        limits: CallLimits::from(&driver.bound().grants().budget),
+        pacing: Pacing::default(),
+        reporter,
+        journal: &NoJournal,
+        observer: &NoObserver,
+        stop,
+        start: Start::Fresh,
+    }
+}
+
 /// One call, as the agent makes it. The clock can only be changed where there
 /// is one thread, so the test that calls this must have a runtime of that kind.
 async fn call(
@@ -254,18 +273,8 @@ async fn call(
         control: serde_json::from_value(control).unwrap(),
     };
     let stop = CancellationToken::new();
-    let call = Call {
-        id: CallId::random(),
-        app: "shop",
-        cmd_uid: None,
-        limits: CallLimits::from(&driver.bound().grants().budget),
-        pacing: Pacing::default(),
-        reporter: &CancelAt(cancel_at),
-        journal: &NoJournal,
-        observer: &NoObserver,
-        stop: &stop,
-        start: Start::Fresh,
-    };
+    let reporter = CancelAt(cancel_at);
+    let call = whole_call(driver, &reporter, &stop);
     let ended = call.measure(&clocked, &request).await;
     clocked.resume();
     let outcome = match ended {
@@ -340,30 +349,15 @@ async fn describe_asks_nothing() {
     let url = format!("http://{}", socket.address);
     let section = json!({ "prometheus_endpoint": url, "metrics": orders() });
     let driver = prom(section, &url).await;
-    let call = CallContextOnly::new();
-    let described = MeasureDriver::describe(&driver, &call.0).await.unwrap();
+    let stop = CancellationToken::new();
+    let call = whole_call(&driver, &CancelAt(None), &stop);
+    let described = call.describe(async |cx| MeasureDriver::describe(&driver, &cx).await);
+    let described = described.await.unwrap();
     assert_eq!(
         serde_json::to_value(described).unwrap(),
         json!({ "orders": { "unit": "rps" }, "p95": {} })
     );
     assert_eq!(socket.heard(), 0);
-}
-
-/// What a describe needs of the agent.
-struct CallContextOnly(CallContext);
-
-impl CallContextOnly {
-    fn new() -> Self {
-        let cancel = CancellationToken::new();
-        let (progress, _watched) = servo_agent::ProgressSink::new(cancel.clone());
-        Self(CallContext {
-            app: "shop".to_owned(),
-            call: CallId::random(),
-            progress,
-            cancel,
-            deadline: tokio::time::Instant::now() + Duration::from_secs(60),
-        })
-    }
 }
 
 async fn check_wait_window(bench: &Bench) {
