@@ -65,6 +65,8 @@ pub struct After {
     pub jumps: Vec<(f64, i64)>,
     /// Every final report it sent.
     pub sent: Vec<Sent>,
+    /// Commands, and the calls that were begun to carry them out.
+    pub calls: Vec<(String, String)>,
 }
 
 /// A command as the store keeps it.
@@ -136,6 +138,7 @@ pub fn all(after: &After) -> Vec<String> {
         wrong.push(format!("the store: {error}"));
     }
     sending(after, &mut wrong);
+    once(after, &mut wrong);
     waits(after, &mut wrong);
     match after.snapshot() {
         Ok(snapshot) => ending(after, &snapshot, &mut wrong),
@@ -196,6 +199,18 @@ fn sending(after: &After, wrong: &mut Vec<String>) {
     }
 }
 
+/// A command is carried out by one call, however often the servo dies: a second
+/// one would mean that the result of the first was lost.
+fn once(after: &After, wrong: &mut Vec<String>) {
+    let mut calls: BTreeMap<&str, &str> = BTreeMap::new();
+    for (uid, call) in &after.calls {
+        let first = *calls.entry(uid).or_insert(call);
+        if first != call {
+            wrong.push(format!("{uid} is carried out by {first} and by {call}"));
+        }
+    }
+}
+
 /// No wait is begun anew, cut short or stretched, and each step is given what
 /// the one before it left.
 fn waits(after: &After, wrong: &mut Vec<String>) {
@@ -204,7 +219,14 @@ fn waits(after: &After, wrong: &mut Vec<String>) {
         let left = pauses.entry(&deed.call).or_default();
         match &deed.did {
             Did::Pause(wait, state) => left.push((deed.at, wait.as_secs_f64(), state)),
-            Did::Step(None) => {}
+            Did::Step(None) => {
+                while left.last().is_some_and(|(at, ..)| after.died(*at)) {
+                    left.pop();
+                }
+                if !left.is_empty() {
+                    wrong.push(format!("call {}: begun anew after a pause", deed.call));
+                }
+            }
             Did::Step(Some(given)) => {
                 // One that was not on disk when the servo died was never left.
                 while left

@@ -85,6 +85,9 @@ pub struct Book {
     upsets: AtomicU64,
     /// When its wall clock jumped, and by how many milliseconds.
     jumps: Mutex<Vec<(f64, i64)>>,
+    /// The command in hand, and those before it with their calls.
+    command: Mutex<Option<String>>,
+    calls: Mutex<Vec<(String, String)>>,
     idle: AtomicBool,
     /// The report that is about to be sent is not in the journal.
     unkept: AtomicBool,
@@ -116,6 +119,21 @@ impl Book {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// Commands, and the calls that were begun to carry them out.
+    #[must_use]
+    pub fn calls(&self) -> Vec<(String, String)> {
+        self.calls
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Takes down which command is in hand.
+    fn command(&self, uid: Option<String>) -> Option<String> {
+        let mut command = self.command.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut command, uid)
     }
 
     /// Whether the service told it to sleep, and nothing else since.
@@ -154,6 +172,20 @@ impl Observer for Watch {
             Notice::Unrecorded { .. } => {
                 self.book.upset();
                 self.book.unkept.store(true, Ordering::SeqCst);
+            }
+            Notice::Command { cmd_uid, .. } => {
+                self.book.command(cmd_uid.clone());
+            }
+            Notice::Started { call, .. } => {
+                // One that goes on after a restart is not told its command again.
+                if let Some(uid) = self.book.command(None) {
+                    let mut calls = self
+                        .book
+                        .calls
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner);
+                    calls.push((uid, call.to_string()));
+                }
             }
             Notice::Ended { .. } => self.book.unkept.store(false, Ordering::SeqCst),
             _ => {}
@@ -433,6 +465,7 @@ impl Servant {
             });
             assert_eq!(self.deeds.alive(), 0, "a step outlives its servo");
             self.book.unkept.store(false, Ordering::SeqCst);
+            self.book.command(None);
             self.book.idle.store(false, Ordering::SeqCst);
             let Death {
                 downtime,

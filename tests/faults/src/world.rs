@@ -158,6 +158,7 @@ async fn run(seed: u64) -> Outcome {
         lives: servant.book.lives(),
         jumps: servant.book.jumps(),
         sent: servant.book.sent(),
+        calls: servant.book.calls(),
     };
     wrong.extend(check::all(&after));
     let outcome = Outcome {
