@@ -14,27 +14,28 @@
     reason = "a panic in a test is the report"
 )]
 
+#[path = "prom_driver/clocked.rs"]
+mod clocked;
 mod support;
 
 use std::pin::Pin;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use servo_agent::{
-    Answer, Call, CallContext, CallId, CallLimits, DriverFacts, DriverFailure, Ended,
-    MeasureDriver, MeasureRequest, NoJournal, NoObserver, Pacing, ProgressReport, Reporter, Start,
-    Step, Undelivered,
+    Answer, Call, CallId, CallLimits, DriverFailure, Ended, MeasureDriver, MeasureRequest,
+    NoJournal, NoObserver, Pacing, ProgressReport, Reporter, Start, Undelivered,
 };
 use servo_host::Sandboxed;
-use servo_protocol::{Measurement, Metrics};
+use servo_protocol::Measurement;
 use servo_tests::program::{PROMETHEUS, present};
 use servo_tests::prometheus::Prometheus;
 use servo_tests::tap::{Asked, Tap};
 use tokio_util::sync::CancellationToken;
 
+use clocked::Clocked;
 use support::{driver, listener};
 
 /// A series that is the same at all times, with labels as a scraped one has.
@@ -156,69 +157,6 @@ async fn prom(section: Value, url: &str) -> Sandboxed {
     driver("prom", section, grants).await
 }
 
-/// Makes the agent's clock fake while a call waits.
-struct Clocked<'a> {
-    driver: &'a Sandboxed,
-    fake: AtomicBool,
-    since: Mutex<Option<tokio::time::Instant>>,
-    waits: Mutex<Vec<Duration>>,
-    when_paused: &'a (dyn Fn() + Sync),
-}
-
-impl Clocked<'_> {
-    fn pause(&self) {
-        (self.when_paused)();
-        tokio::time::pause();
-        self.fake.store(true, Ordering::SeqCst);
-        *self.since.lock().unwrap() = Some(tokio::time::Instant::now());
-    }
-
-    fn resume(&self) {
-        if self.fake.swap(false, Ordering::SeqCst) {
-            let since = self.since.lock().unwrap().take().unwrap();
-            // The clock's timers are precise to a millisecond.
-            let waited = Duration::from_secs(since.elapsed().as_secs());
-            self.waits.lock().unwrap().push(waited);
-            tokio::time::resume();
-        }
-    }
-}
-
-#[async_trait]
-impl MeasureDriver for Clocked<'_> {
-    fn facts(&self) -> &DriverFacts {
-        MeasureDriver::facts(self.driver)
-    }
-
-    async fn describe(&self, cx: &CallContext) -> Result<Metrics, DriverFailure> {
-        MeasureDriver::describe(self.driver, cx).await
-    }
-
-    async fn step(
-        &self,
-        cx: &CallContext,
-        request: &MeasureRequest,
-        resume: Option<&str>,
-    ) -> Result<Step<Measurement>, DriverFailure> {
-        self.resume();
-        let step = MeasureDriver::step(self.driver, cx, request, resume).await;
-        if matches!(step, Ok(Step::Wait(_))) {
-            self.pause();
-        }
-        step
-    }
-
-    async fn cancelled(
-        &self,
-        cx: &CallContext,
-        request: &MeasureRequest,
-        state: &str,
-    ) -> Result<(), DriverFailure> {
-        self.resume();
-        MeasureDriver::cancelled(self.driver, cx, request, state).await
-    }
-}
-
 /// Cancels with the first report that has these words.
 struct CancelAt(Option<&'static str>);
 
@@ -261,13 +199,7 @@ async fn call(
     cancel_at: Option<&'static str>,
     when_paused: &(dyn Fn() + Sync),
 ) -> (Result<Measurement, DriverFailure>, Vec<Duration>) {
-    let clocked = Clocked {
-        driver,
-        fake: AtomicBool::new(false),
-        since: Mutex::default(),
-        waits: Mutex::default(),
-        when_paused,
-    };
+    let clocked = Clocked::new(driver, when_paused);
     let request = MeasureRequest {
         metrics: Some(metrics.iter().map(|name| (*name).to_owned()).collect()),
         control: serde_json::from_value(control).unwrap(),
@@ -276,13 +208,12 @@ async fn call(
     let reporter = CancelAt(cancel_at);
     let call = whole_call(driver, &reporter, &stop);
     let ended = call.measure(&clocked, &request).await;
-    clocked.resume();
     let outcome = match ended {
         Ended::Done(measurement) => Ok(measurement),
         Ended::Failed(failure) => Err(failure),
         Ended::Abandoned(why) => panic!("abandoned: {why}"),
     };
-    (outcome, clocked.waits.into_inner().unwrap())
+    (outcome, clocked.into_waits())
 }
 
 /// Ids and points of a metric.
