@@ -288,7 +288,7 @@ async fn take(State(desk): State<Arc<Desk>>, request: Request) -> Response {
         book.breach("a request while another was open".to_owned());
     }
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let response = if (method.as_str(), uri.path()) != ("POST", PATH) {
+    if (method.as_str(), uri.path()) != ("POST", PATH) {
         book.breach(format!("{method} {uri}"));
         StatusCode::NOT_FOUND.into_response()
     } else if text(header::AUTHORIZATION) != desk.authorization.as_deref() {
@@ -308,8 +308,7 @@ async fn take(State(desk): State<Arc<Desk>>, request: Request) -> Response {
                 StatusCode::BAD_REQUEST.into_response()
             }
         }
-    };
-    response
+    }
 }
 
 impl Book {

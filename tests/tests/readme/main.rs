@@ -52,8 +52,8 @@ const INSTEAD: &[(&str, Instead)] = &[
     ),
     // Installing is not for a test.
     (
-        "apt-get install nginx-light apache2-utils",
-        Instead::InCi("    nginx-light apache2-utils\n"),
+        "apt-get install nginx-light apache2-utils prometheus",
+        Instead::InCi("    nginx-light apache2-utils prometheus\n"),
     ),
     // The binary of this profile.
     ("$PWD/target/release", Instead::Text("$SERVO_FOLDER")),

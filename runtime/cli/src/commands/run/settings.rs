@@ -61,6 +61,12 @@ impl Settings {
                 ..NativeOptions::new(app.as_str(), site.folder())
             })
         } else {
+            if self.stderr != StderrShare::All {
+                tracing::info!(
+                    target: "servo",
+                    "OPTUNE_VERBOSE_STDERR does nothing here: it is for drivers that are programs"
+                );
+            }
             Natives::Refused
         };
         Terms {
