@@ -9,7 +9,6 @@
 
 mod support;
 
-
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use servo_demo::app::SampleApp;
