@@ -4,7 +4,8 @@
 //! A delay point stands before HELLO, after the work of a command and before
 //! its report, after a sleep, and after an answer without a command. It is for
 //! people who watch a servo; where they do it by hand, SLEEP does not sleep,
-//! since they already decide when it goes on.
+//! since they already decide when it goes on. Once they have gone (the end of
+//! the input), it does: else an idle servo would ask without a pause.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -30,4 +31,7 @@ pub trait Prompt: Send + Sync + Debug {
     /// Shows what comes next, and returns after one line or at the end of the
     /// input. Dropped when the servo is told to stop.
     async fn line(&self, next: &str);
+
+    /// Whether the input has ended: nobody decides any more when it goes on.
+    fn ended(&self) -> bool;
 }

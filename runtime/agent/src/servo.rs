@@ -348,7 +348,9 @@ impl Servo {
                     .and_then(Value::as_str)
                     .map(str::to_owned);
                 self.observer.notice(Notice::Sleeping { wait, reason });
-                if !matches!(self.config.pace, Pace::Interactive(_)) {
+                let by_hand =
+                    matches!(&self.config.pace, Pace::Interactive(prompt) if !prompt.ended());
+                if !by_hand {
                     self.rest(wait).await;
                 }
                 self.delay_point("ask for the next command").await;

@@ -232,7 +232,7 @@ pub async fn case_44() {
     // The sleep of a day is not slept; the prompt after it is.
     program.process.write("\n").await.unwrap();
     program.script.until("WHATS_NEXT", 2).await;
-    // At the end of the input the prompt returns at once.
+    // At the end of the input the prompt returns at once, and sleeps are slept.
     program.process.close();
     program.script.until("WHATS_NEXT", 3).await;
     program.process.signal(Signal::TERM).unwrap();
@@ -248,11 +248,24 @@ struct Lines {
     lines: Semaphore,
 }
 
+impl Lines {
+    /// At the end of the input every prompt returns at once.
+    fn end(&self) {
+        self.lines.close();
+    }
+}
+
 #[async_trait]
 impl Prompt for Lines {
     async fn line(&self, next: &str) {
         self.asked.lock().unwrap().push(next.to_owned());
-        self.lines.acquire().await.unwrap().forget();
+        if let Ok(line) = self.lines.acquire().await {
+            line.forget();
+        }
+    }
+
+    fn ended(&self) -> bool {
+        self.lines.is_closed()
     }
 }
 
@@ -271,6 +284,7 @@ pub async fn case_44_prompts() {
         long_sleep(),
         (To::Next, ok()),
         command("DANCE", json!({})),
+        command("SLEEP", json!({"duration": 50})),
     ]);
     let mut config = ServoConfig::new("shop");
     let prompt: Arc<dyn Prompt> = lines.clone();
@@ -286,6 +300,7 @@ pub async fn case_44_prompts() {
             seconds(100).await;
             lines.lines.add_permits(1);
         }
+        lines.end();
     };
     tokio::join!(script.run(servo), presses);
     let mut report = json!({"metrics": {"m": {"value": 42}}});
@@ -300,11 +315,13 @@ pub async fn case_44_prompts() {
         // After an answer without a command one is asked too; then one second.
         next(401.0),
         next(403.0),
-        goodbye(403.0, "SIGTERM"),
+        // Nobody is there any more: a sleep is slept.
+        next(453.0),
+        goodbye(453.0, "SIGTERM"),
     ];
     compare("prompts", &script.seen(), &expected);
     let asked = lines.asked.lock().unwrap();
-    assert_eq!(asked.len(), 4, "{asked:?}");
+    assert_eq!(asked.len(), 5, "{asked:?}");
     assert!(asked[0].contains("HELLO"), "{asked:?}");
     assert!(
         asked[1].contains("MEASUREMENT") && asked[1].contains("42"),

@@ -4,6 +4,8 @@
 //! and must survive a reload. It writes to standard error, since standard
 //! output belongs to results.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use async_trait::async_trait;
 use servo_agent::Prompt;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines, Stdin, stdin};
@@ -13,11 +15,17 @@ use crate::output;
 
 /// Reads lines of standard input.
 #[derive(Debug)]
-pub(super) struct Terminal(Mutex<Lines<BufReader<Stdin>>>);
+pub(super) struct Terminal {
+    lines: Mutex<Lines<BufReader<Stdin>>>,
+    ended: AtomicBool,
+}
 
 impl Terminal {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(BufReader::new(stdin()).lines()))
+        Self {
+            lines: Mutex::new(BufReader::new(stdin()).lines()),
+            ended: AtomicBool::new(false),
+        }
     }
 }
 
@@ -25,11 +33,17 @@ impl Terminal {
 impl Prompt for Terminal {
     async fn line(&self, next: &str) {
         output::note(format_args!("next: {next}; press Enter to go on"));
-        let mut lines = self.0.lock().await;
-        // Nothing else is done with the line, and an input that cannot be read
-        // has ended.
-        if let Err(error) = lines.next_line().await {
+        let line = self.lines.lock().await.next_line().await;
+        if let Err(error) = &line {
             tracing::warn!(target: "servo", "standard input: {error}");
         }
+        // An input that cannot be read has ended; of a line only its end counts.
+        if !matches!(line, Ok(Some(_))) {
+            self.ended.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
     }
 }
