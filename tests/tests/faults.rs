@@ -8,7 +8,8 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "a panic in a test is the report"
+    clippy::print_stderr,
+    reason = "a panic in a test is the report, and says with which seed"
 )]
 
 mod support;
@@ -277,7 +278,7 @@ async fn play(seed: u64) {
             _ = town.ended() => break,
         }
         killed += 1;
-        if chance % 2 == 0 {
+        if chance.is_multiple_of(2) {
             kill(servo).await;
             servo = town.start_servo();
         } else {
