@@ -130,10 +130,16 @@ fn servo(
             "limits": { "wall": "2h" },
         }),
     );
+    // One kept connection each: two of ten thousand are more than most
+    // machines let a process have.
+    let settings = match doing {
+        Doing::Sleep => "/settings",
+        _ => "/settings/once",
+    };
     let adjust = house.bind(
         http,
         json!({
-            "endpoint": format!("http://{server}/settings"),
+            "endpoint": format!("http://{server}{settings}"),
             "settings": {
                 "workers": { "min": 1, "max": 16, "step": 1 },
                 "batch": { "min": 1, "max": 16, "step": 1 },

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use axum::Router;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONNECTION, CONTENT_TYPE};
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -28,6 +28,10 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let router = Router::new()
             .route("/settings", get(async || (JSON, SETTINGS)))
+            .route(
+                "/settings/once",
+                get(async || ([(CONNECTION, "close")], JSON, SETTINGS)),
+            )
             .route("/api/v1/query_range", get(async || (JSON, SERIES)))
             .route("/servo", post(async || (JSON, r#"{"status":"ok"}"#)));
         runtime.spawn(async move { axum::serve(listener, router).await });
