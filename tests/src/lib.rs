@@ -13,6 +13,7 @@
 pub mod ab;
 pub mod clients;
 pub mod components;
+pub mod daemon;
 pub mod faulty_proxy;
 pub mod nginx;
 pub mod process;

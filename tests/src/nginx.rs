@@ -1,32 +1,21 @@
 //! A real nginx for one test: on loopback, on a port of its own, with every
 //! file it writes in a folder that is removed with it.
 //!
-//! A free port is found by asking the system for one and giving it back, so
-//! another process may take it in between. The launcher therefore believes only
-//! an answer with a mark that it has put into the configuration itself, and
-//! tries another port when nginx could not have the first.
+//! A free port may be taken before the server has it, so the launcher believes
+//! only an answer with a mark that it has put into the configuration itself.
 //!
 //! It runs as a single process (`master_process off`), so that killing it
 //! leaves no workers behind.
 
 use std::fmt::Write as _;
-use std::io::{Read, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
+use crate::daemon::{self, DaemonError, Running, get};
 use crate::program::{Missing, NGINX, require};
-
-/// How long nginx may take to answer. It takes milliseconds; a machine that is
-/// busy compiling may need more.
-const READY: Duration = Duration::from_secs(20);
-/// Between two looks whether it answers.
-const LOOK: Duration = Duration::from_millis(5);
-/// How often another port is tried.
-const PORTS: usize = 5;
 
 /// Bounds the throughput of a location.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,20 +66,9 @@ pub enum NginxError {
     /// A limit of nothing.
     #[error("the limit for {0} lets nothing pass; give at least 1 request per second")]
     NoRate(String),
-    /// A file or the process could not be made.
-    #[error("nginx cannot be set up: {0}")]
-    Setup(#[from] std::io::Error),
-    /// It ended by itself.
-    #[error("nginx ended before it answered; its error log:\n{0}")]
-    Ended(String),
-    /// It did not answer in time.
-    #[error("nginx did not answer on {address} in {READY:?}; its error log:\n{log}")]
-    Silent {
-        /// Where it should have.
-        address: SocketAddr,
-        /// Its error log.
-        log: String,
-    },
+    /// It does not start.
+    #[error("nginx {0}")]
+    Daemon(#[from] DaemonError),
 }
 
 /// What an nginx is to serve. Paths match exactly; anything else is a 404.
@@ -146,33 +124,31 @@ impl Builder {
     /// answer in time.
     pub fn start(self) -> Result<Nginx, NginxError> {
         let program = require(NGINX)?;
-        let folder = tempfile::Builder::new().prefix("servo-nginx-").tempdir()?;
+        let folder = tempfile::Builder::new()
+            .prefix("servo-nginx-")
+            .tempdir()
+            .map_err(DaemonError::from)?;
         let mark = mark(folder.path());
-        let mut tried = 0;
-        loop {
-            tried += 1;
-            let address = free_address()?;
-            let config = self.config(folder.path(), address, &mark)?;
-            std::fs::write(folder.path().join("nginx.conf"), config)?;
-            let mut running = launch(&program, folder.path())?;
-            match wait_until_ready(&mut running.0, folder.path(), address, &mark) {
-                Ok(()) => {
-                    return Ok(Nginx {
-                        _running: running,
-                        folder,
-                        address,
-                    });
-                }
-                Err(NginxError::Ended(log))
-                    if tried < PORTS && log.contains("Address already in use") => {}
-                Err(error) => return Err(error),
-            }
-        }
+        let log = folder.path().join("error.log");
+        let (running, address) = daemon::start(
+            &log,
+            "Address already in use",
+            |address| -> Result<Command, NginxError> {
+                let config = self.config(folder.path(), address, &mark)?;
+                Ok(command(&program, folder.path(), &log, &config)?)
+            },
+            |address| answers_with(address, &mark),
+        )?;
+        Ok(Nginx {
+            _running: running,
+            folder,
+            address,
+        })
     }
 
     fn config(&self, folder: &Path, address: SocketAddr, mark: &str) -> Result<String, NginxError> {
         let root = folder.join("files");
-        std::fs::create_dir_all(&root)?;
+        std::fs::create_dir_all(&root).map_err(DaemonError::from)?;
         let mut zones = String::new();
         let mut locations = String::new();
         for (number, (path, location)) in self.locations.iter().enumerate() {
@@ -190,7 +166,7 @@ impl Builder {
                 }
                 Location::File { content, limit } => {
                     let file = root.join(number.to_string());
-                    std::fs::write(&file, content)?;
+                    std::fs::write(&file, content).map_err(DaemonError::from)?;
                     let _ = writeln!(locations, "      alias {};", file.display());
                     if let Some(limit) = limit {
                         if limit.per_second == 0 {
@@ -271,74 +247,34 @@ fn plain_text(text: &str) -> bool {
         .any(|character| "\"\\$".contains(character) || character.is_control())
 }
 
-fn free_address() -> std::io::Result<SocketAddr> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
-}
-
-fn launch(program: &Path, folder: &Path) -> std::io::Result<Running> {
-    let error_log = folder.join("error.log");
+fn command(
+    program: &Path,
+    folder: &Path,
+    log: &Path,
+    config: &str,
+) -> Result<Command, DaemonError> {
+    std::fs::write(folder.join("nginx.conf"), config)?;
     // A refused port of an earlier try must not be read again.
-    std::fs::write(&error_log, "")?;
-    Command::new(program)
+    std::fs::write(log, "")?;
+    let mut command = Command::new(program);
+    command
         .arg("-p")
         .arg(folder)
         .arg("-c")
         .arg(folder.join("nginx.conf"))
         .arg("-e")
-        .arg(error_log)
+        .arg(log)
         .env_clear()
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         // It writes the same to its error log.
-        .stderr(Stdio::null())
-        .spawn()
-        .map(Running)
-}
-
-fn wait_until_ready(
-    child: &mut Child,
-    folder: &Path,
-    address: SocketAddr,
-    mark: &str,
-) -> Result<(), NginxError> {
-    let log = || std::fs::read_to_string(folder.join("error.log")).unwrap_or_default();
-    let deadline = Instant::now() + READY;
-    loop {
-        if answers_with(address, mark).unwrap_or(false) {
-            return Ok(());
-        }
-        if child.try_wait()?.is_some() {
-            return Err(NginxError::Ended(log()));
-        }
-        if Instant::now() > deadline {
-            return Err(NginxError::Silent {
-                address,
-                log: log(),
-            });
-        }
-        std::thread::sleep(LOOK);
-    }
+        .stderr(Stdio::null());
+    Ok(command)
 }
 
 fn answers_with(address: SocketAddr, mark: &str) -> std::io::Result<bool> {
-    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
-    stream.set_read_timeout(Some(Duration::from_secs(1)))?;
-    write!(stream, "GET /{mark} HTTP/1.0\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.take(4096).read_to_string(&mut answer)?;
+    let answer = get(address, &format!("/{mark}"))?;
     Ok(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with(mark))
-}
-
-/// A process that is killed and reaped when dropped.
-#[derive(Debug)]
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It fails when the process has already ended, which is as good.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// A request that nginx has served.

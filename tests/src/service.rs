@@ -284,8 +284,10 @@ async fn take(State(desk): State<Arc<Desk>>, request: Request) -> Response {
     let body = body.unwrap_or_default();
     tokio::time::sleep(ANSWER_TIME).await;
     let mut book = desk.book();
+    let envelope = serde_json::from_slice::<Value>(&body);
     // A servo that is told to stop gives up the request in hand.
-    let goodbye = serde_json::from_slice::<Value>(&body)
+    let goodbye = envelope
+        .as_ref()
         .is_ok_and(|envelope| envelope.get("event") == Some(&json!("GOODBYE")));
     if !alone && !goodbye {
         book.breach("a request while another was open".to_owned());
@@ -301,7 +303,7 @@ async fn take(State(desk): State<Arc<Desk>>, request: Request) -> Response {
         if text(header::CONTENT_TYPE) != Some("application/json") {
             book.breach("a wrong content type".to_owned());
         }
-        match serde_json::from_slice::<Value>(&body) {
+        match envelope {
             Ok(envelope) => match book.answer(&envelope) {
                 Some(answer) => Json(answer).into_response(),
                 None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
