@@ -206,6 +206,9 @@ limits! {
     /// Bytes of the state that a pause hands to the next step. It is journalled
     /// on every pause, so it stays small.
     state_bytes: u64, ByteSize = 64 * KIB, 64 => 16 * MIB;
+    /// Decisions of a call that are recorded one by one; more are counted and
+    /// summed up in one record. Twice the requests that a call may make.
+    audit_records: u32, u32 = 20_000, 1 => 100_000_000;
     /// Steps of a call. Enough for one every ten seconds over a day, and the
     /// end of a driver that spins through pauses of no length.
     steps: u32, u32 = 10_000, 1 => 1_000_000;
@@ -221,6 +224,9 @@ limits! {
     requests: u64, u64 = 10_000, 1 => 1_000_000_000;
     /// Requests in flight at once. Each holds a connection and its buffers.
     concurrent_requests: u32, u32 = 16, 1 => 4_096;
+    /// Requests a second of each rule that names no rate of its own, over all
+    /// calls of the driver; so many may also come at once. Polling needs one.
+    request_rate: u32, u32 = 200, 1 => 1_000_000;
     /// Bytes of one request body.
     request_bytes: u64, ByteSize = MIB, 1 => 1024 * MIB;
     /// Bytes of one response body, as they arrive: no encoding is undone.

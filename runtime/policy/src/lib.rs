@@ -16,6 +16,7 @@
 
 mod address;
 mod budget;
+mod credential;
 mod denial;
 mod error;
 mod explain;
@@ -25,11 +26,16 @@ mod host;
 mod path;
 mod placeholder;
 mod rule;
+mod rule_limits;
 mod rules;
 mod units;
 
 pub use address::{AddressClass, address_class, is_allowed};
 pub use budget::{Budget, LimitsSpec};
+pub use credential::{
+    BasicSpec, ClientCertificate, ClientCertificateSpec, Credential, HeaderSpec, OAuth2Spec,
+    SecretSource, SecretSpec, SigV4Spec,
+};
 pub use denial::{Denial, DenialReason};
 pub use error::{PolicyError, PolicyErrors, RuleError};
 pub use explain::ChangedLimit;
@@ -39,5 +45,6 @@ pub use host::{Host, HostPattern};
 pub use path::PathPrefix;
 pub use placeholder::{fill, resolve_ask};
 pub use rule::{Method, Methods, Rule, Scheme};
+pub use rule_limits::{Rate, RateError, RuleLimits, RuleLimitsSpec};
 pub use rules::{Allowed, HttpGrant, HttpRules, RequestHead, RuleId, Target};
 pub use units::{ByteSize, Span};

@@ -13,9 +13,12 @@ use std::sync::Arc;
 
 use crate::denial::{Denial, Problem};
 use crate::path::{CanonicalPath, MAX_PATH_AND_QUERY, push_query};
+use ipnet::IpNet;
+
 use crate::rule::split_authority;
 use crate::{
-    AddressClass, Host, HostPattern, Method, PolicyError, Rule, Scheme, address_class, is_allowed,
+    AddressClass, ClientCertificate, Credential, Host, HostPattern, Method, PolicyError, Rule,
+    RuleLimits, Scheme, address_class, is_allowed,
 };
 
 /// Index of a rule in its [`HttpRules`].
@@ -31,8 +34,32 @@ pub struct HttpGrant {
     pub rule: Rule,
     /// May it reach addresses that are not public?
     pub private: bool,
+    /// The networks it may reach beside public addresses, whatever `private` says.
+    pub networks: Vec<IpNet>,
     /// The only certificate authority trusted for it; the system's when absent.
     pub ca: Option<PathBuf>,
+    /// What it may use.
+    pub limits: RuleLimits,
+    /// The certificate with which its connections are made.
+    pub identity: Option<ClientCertificate>,
+    /// What the host adds to its requests.
+    pub credential: Option<Credential>,
+}
+
+/// A rule with its `private` flag and its authority, and nothing else.
+impl From<(Rule, bool, Option<PathBuf>)> for HttpGrant {
+    fn from((rule, private, ca): (Rule, bool, Option<PathBuf>)) -> Self {
+        Self {
+            id: RuleId(0),
+            rule,
+            private,
+            networks: Vec::new(),
+            ca,
+            limits: RuleLimits::default(),
+            identity: None,
+            credential: None,
+        }
+    }
 }
 
 impl HttpGrant {
@@ -153,21 +180,17 @@ impl HttpRules {
         Self::default()
     }
 
-    /// Rules in the operator's order, each with its `private` flag and its CA.
+    /// Rules in the operator's order, which also gives each its id.
     ///
     /// # Errors
     /// Two rules about the same requests.
-    pub fn new(
-        rules: impl IntoIterator<Item = (Rule, bool, Option<PathBuf>)>,
-    ) -> Result<Self, PolicyError> {
+    pub fn new(rules: impl IntoIterator<Item: Into<HttpGrant>>) -> Result<Self, PolicyError> {
         let grants: Vec<HttpGrant> = rules
             .into_iter()
             .enumerate()
-            .map(|(index, (rule, private, ca))| HttpGrant {
+            .map(|(index, grant)| HttpGrant {
                 id: RuleId(index),
-                rule,
-                private,
-                ca,
+                ..grant.into()
             })
             .collect();
         for (index, grant) in grants.iter().enumerate() {
