@@ -48,7 +48,7 @@ async fn ab_driver(url: &str, keep_alive: bool) -> Sandboxed {
     let (place, _) = url.split_once('?').unwrap_or((url, ""));
     let grants = json!({
         "http": [{ "rule": format!("GET {place}"), "private": true }],
-        "limits": { "cpu": "1m", "requests": 1_000_000, "concurrent_requests": 64 },
+        "limits": { "cpu": "1m", "requests": 1_000_000, "request_rate": 1_000_000, "concurrent_requests": 64 },
     });
     driver("ab", config, grants).await
 }

@@ -320,7 +320,7 @@ async fn measure_driver(
     let grants = json!({
         "http": [{ "rule": "GET,HEAD ${config.test_url}", "private": true }],
         "limits": {
-            "requests": 20_000_000, "concurrent_requests": 64,
+            "requests": 20_000_000, "request_rate": 1_000_000, "concurrent_requests": 64,
             "cpu": "10m", "wall": "30m", "step_wall": "30m",
         },
     });

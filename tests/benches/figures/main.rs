@@ -6,7 +6,7 @@
 //! by each other. The table's are taken in turns with their baselines.
 //!
 //! `cargo bench -- WORD` does only what has WORD in its name: `describe`,
-//! `requests`, `decide`, `load`, `kill`, `start`, `memory`, `size` or `build`. With
+//! `requests`, `decide`, `load`, `kill`, `start`, `memory`, `stream`, `size` or `build`. With
 //! `SERVO_BENCH_COLD=1` the drivers are also built from nothing.
 
 #![allow(
@@ -30,6 +30,7 @@ mod raw;
 mod requests;
 mod samples;
 mod start;
+mod stream;
 mod table;
 
 use std::process::Command;
@@ -47,6 +48,12 @@ fn main() {
         && first == memory::CHILD
     {
         memory::run(rest);
+        return;
+    }
+    if let [first, rest @ ..] = words.as_slice()
+        && first == stream::CHILD
+    {
+        stream::run(rest);
         return;
     }
     let wanted = |name: &str| {
@@ -99,6 +106,7 @@ fn main() {
         start::figures(table);
     });
     figure("memory", &|table| memory::figures(&house, table));
+    figure("stream", &|table| stream::figures(table));
     figure("size", &|table| builds::sizes(table));
     figure("build", &|table| builds::times(table));
     if !table.is_empty() {

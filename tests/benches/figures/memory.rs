@@ -23,7 +23,7 @@ use crate::house::House;
 use crate::table::Table;
 use server::Server;
 
-pub(crate) use child::run;
+pub(crate) use child::{resident_kib, run};
 
 /// The argument that makes this program one of the measured processes.
 pub(crate) const CHILD: &str = "--resident";
@@ -53,8 +53,8 @@ const ALL: [(Doing, &str); 4] = [
 
 /// What a process says of itself.
 #[derive(Debug, Clone, Copy)]
-struct Resident {
-    bytes: u64,
+pub(crate) struct Resident {
+    pub(crate) bytes: u64,
     descriptors: u64,
 }
 
@@ -135,7 +135,7 @@ fn resident(doing: Doing, count: u64, server: SocketAddr) -> Resident {
     said(&mut command)
 }
 
-fn said(command: &mut Command) -> Resident {
+pub(crate) fn said(command: &mut Command) -> Resident {
     let output = command.stderr(Stdio::inherit()).output().unwrap();
     assert!(output.status.success(), "{command:?}: {output:?}");
     let text = String::from_utf8(output.stdout).unwrap();

@@ -43,7 +43,7 @@ pub(crate) fn figures(house: &House, table: &mut Table) {
         json!({ "test_url": url, "keep_alive": true }),
         json!({
             "http": [{ "rule": "GET ${config.test_url}", "private": true }],
-            "limits": { "requests": 1_000_000, "cpu": "1m" },
+            "limits": { "requests": 1_000_000, "request_rate": 1_000_000, "cpu": "1m" },
         }),
     );
 

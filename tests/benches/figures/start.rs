@@ -113,7 +113,7 @@ fn config() -> String {
     config: {{ test_url: 'http://127.0.0.1:9/' }}
     grants:
       http: [{{ rule: 'GET,HEAD http://127.0.0.1:9/', private: true }}]
-      limits: {{ requests: 20000000, concurrent_requests: 64, cpu: 10m, wall: 30m, step_wall: 30m }}
+      limits: {{ requests: 20000000, request_rate: 1000000, concurrent_requests: 64, cpu: 10m, wall: 30m, step_wall: 30m }}
   adjust:
     source: {}
     config:

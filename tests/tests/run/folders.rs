@@ -47,7 +47,7 @@ drivers:
   measure:
     grants:
       http: [{ rule: \"GET,HEAD ${config.test_url}\", private: true }]
-      limits: { cpu: 10m, requests: 20000000, concurrent_requests: 64 }
+      limits: { cpu: 10m, requests: 20000000, request_rate: 1000000, concurrent_requests: 64 }
   adjust:
     grants:
       http: [{ rule: \"GET,PUT ${config.endpoint}\", private: true }]

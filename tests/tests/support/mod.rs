@@ -194,7 +194,7 @@ drivers:
     grants:
       http:
         - {{ rule: \"GET,HEAD ${{config.test_url}}\", private: true }}
-      limits: {{ cpu: 10m, wall: 2h, step_wall: 2h, requests: 20000000, concurrent_requests: 64 }}
+      limits: {{ cpu: 10m, wall: 2h, step_wall: 2h, requests: 20000000, request_rate: 1000000, concurrent_requests: 64 }}
   adjust:
     source: {http}
     config:

@@ -49,7 +49,7 @@ fn raise_descriptors() {
     setrlimit(Resource::Nofile, all).unwrap();
 }
 
-fn resident_kib() -> u64 {
+pub(crate) fn resident_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS:"));
     let words: Vec<&str> = line.unwrap().split_whitespace().collect();
