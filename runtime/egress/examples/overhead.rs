@@ -49,6 +49,7 @@ fn lane(gate: &Arc<Gate>, address: &str) -> Lane {
         tenant: "acme".to_owned(),
         servo: "shop".to_owned(),
         driver: "measure".to_owned(),
+        ..Owner::default()
     };
     gate.lane(owner, HttpRules::new([(rule, true, None)]).unwrap())
         .unwrap()

@@ -15,12 +15,11 @@ use futures_util::Stream;
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full};
-use servo_policy::RuleId;
 use tokio::time::{Instant, Sleep};
 
 use crate::error::{Phase, SendError, find, protocol};
-use crate::lane::Inner as Lane;
-use crate::meter::{CallMeter, Clock, InFlight};
+use crate::exchange::{Exchange, Tally};
+use crate::meter::{Clock, InFlight};
 
 /// A body, of a request or of a response.
 pub type Body = UnsyncBoxBody<Bytes, BodyError>;
@@ -83,35 +82,44 @@ const EMPTY_IN_A_ROW: usize = 32;
 /// A request body on its way out: data only (trailers and empty pieces are
 /// dropped), no longer than the cap, exactly as long as declared.
 pub(crate) struct Outgoing {
-    pub(crate) body: Body,
-    pub(crate) lane: Arc<Lane>,
-    pub(crate) rule: RuleId,
-    pub(crate) call: CallMeter,
-    pub(crate) sent: u64,
-    pub(crate) declared: Option<u64>,
+    body: Body,
+    tally: Arc<Tally>,
+    limit: u64,
+    sent: u64,
+    declared: Option<u64>,
     /// The piece that completes the declared length. The client stops asking
     /// once it has that, so the end of the body is looked at before.
-    pub(crate) last: Option<Bytes>,
-    pub(crate) over: bool,
+    last: Option<Bytes>,
+    over: bool,
 }
 
 impl Outgoing {
+    pub(crate) fn new(body: Body, declared: Option<u64>, exchange: &Exchange) -> Self {
+        Self {
+            body,
+            tally: Arc::clone(exchange.tally()),
+            limit: exchange.limits().request_bytes,
+            sent: 0,
+            declared,
+            last: None,
+            over: false,
+        }
+    }
+
     fn is_last(&self) -> bool {
         self.declared == Some(self.sent) && !self.body.is_end_stream()
     }
 
     fn take(&mut self, data: Bytes) -> Result<Bytes, BodyError> {
-        let limit = self.call.limits().request_bytes;
         let size = data.len() as u64;
         self.sent = self.sent.saturating_add(size);
-        if self.sent > limit {
-            return Err(BodyError::TooLarge { limit });
+        if self.sent > self.limit {
+            return Err(BodyError::TooLarge { limit: self.limit });
         }
         if self.declared.is_some_and(|declared| self.sent > declared) {
             return Err(BodyError::Length);
         }
-        self.call.sent(size);
-        self.lane.ledger.sent(self.rule, size);
+        self.tally.sent(size);
         Ok(data)
     }
 }
@@ -168,9 +176,7 @@ struct Open {
     clock: Clock,
     timer: Option<Pin<Box<Sleep>>>,
     armed: bool,
-    lane: Arc<Lane>,
-    rule: RuleId,
-    call: CallMeter,
+    exchange: Exchange,
     _held: InFlight,
 }
 
@@ -178,24 +184,25 @@ impl Incoming {
     pub(crate) fn new(
         body: reqwest::Body,
         clock: Clock,
-        lane: Arc<Lane>,
-        rule: RuleId,
-        call: CallMeter,
+        mut exchange: Exchange,
         held: InFlight,
     ) -> Self {
-        // An answer without a body holds no place.
-        let open = (!body.is_end_stream()).then(|| Open {
-            left: call.limits().response_bytes,
-            body,
-            clock,
-            timer: None,
-            armed: false,
-            lane,
-            rule,
-            call,
-            _held: held,
-        });
-        Self { open }
+        // An answer without a body is over, and holds no place.
+        if body.is_end_stream() {
+            exchange.complete();
+            return Self { open: None };
+        }
+        Self {
+            open: Some(Open {
+                left: exchange.limits().response_bytes,
+                body,
+                clock,
+                timer: None,
+                armed: false,
+                exchange,
+                _held: held,
+            }),
+        }
     }
 }
 
@@ -251,15 +258,14 @@ impl Open {
 
     fn take(&mut self, data: Bytes) -> Result<Bytes, BodyError> {
         let size = data.len() as u64;
-        self.call.received(size);
-        self.lane.ledger.received(self.rule, size);
+        self.exchange.tally().received(size);
         match self.left.checked_sub(size) {
             Some(left) => {
                 self.left = left;
                 Ok(data)
             }
             None => Err(BodyError::TooLarge {
-                limit: self.call.limits().response_bytes,
+                limit: self.exchange.limits().response_bytes,
             }),
         }
     }
@@ -279,7 +285,15 @@ impl http_body::Body for Incoming {
         let item = ready!(open.poll(cx));
         // The last piece of a body of known length also ends it, so that the
         // request's place is free before the reader asks once more.
-        if !matches!(item, Some(Ok(_))) || open.body.is_end_stream() {
+        let over = match &item {
+            Some(Ok(_)) => open.body.is_end_stream(),
+            Some(Err(_)) | None => true,
+        };
+        if over {
+            match &item {
+                Some(Err(error)) => open.exchange.broken(error),
+                _ => open.exchange.complete(),
+            }
             self.open = None;
         }
         Poll::Ready(item.map(|data| data.map(Frame::data)))

@@ -12,16 +12,22 @@
 use std::error::Error;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use http::{Response, StatusCode};
 use reqwest::Client;
 use rustls::ClientConfig;
+use servo_policy::{HttpGrant, Scheme};
+use tokio::time::timeout_at;
 use tower::{Layer, Service};
 
-use crate::error::ConnectTimedOut;
+use crate::error::{ConnectTimedOut, EgressError, Failure, Phase, SendError, classify};
+use crate::gate::Gate;
+use crate::meter::Clock;
 use crate::resolver::Vetting;
+use crate::tls::{Trust, read_authority};
 
 /// Header fields accepted in a response. Real ones have about twenty.
 const MOST_HEADERS: usize = 64;
@@ -34,7 +40,76 @@ const KEPT_FOR: Duration = Duration::from_secs(30);
 tokio::task_local! {
     /// How long the request that is being polled may wait for a connection.
     /// The client knows one such time for its life; our calls each have theirs.
-    pub(crate) static CONNECT_TIME: Duration;
+    static CONNECT_TIME: Duration;
+}
+
+/// The clients of one rule, made on first use.
+pub(crate) struct Clients {
+    trust: Trust,
+    kept: OnceLock<Client>,
+    fresh: OnceLock<Client>,
+}
+
+impl Clients {
+    pub(crate) fn new(grant: &HttpGrant) -> Result<Self, EgressError> {
+        Ok(Self {
+            trust: match (grant.rule.scheme, &grant.ca) {
+                (Scheme::Http, _) => Trust::Nobody,
+                (Scheme::Https, None) => Trust::System,
+                (Scheme::Https, Some(path)) => read_authority(path)?,
+            },
+            kept: OnceLock::new(),
+            fresh: OnceLock::new(),
+        })
+    }
+
+    pub(crate) fn get(
+        &self,
+        keep: Keep,
+        gate: &Gate,
+        grant: &HttpGrant,
+    ) -> Result<&Client, SendError> {
+        let slot = match keep {
+            Keep::Kept => &self.kept,
+            Keep::Fresh => &self.fresh,
+        };
+        if let Some(client) = slot.get() {
+            return Ok(client);
+        }
+        let internal = |error: &dyn Error| {
+            tracing::error!(%error, "an HTTP client could not be made");
+            SendError::Internal
+        };
+        let tls = gate.tls.config(&self.trust).map_err(|e| internal(&e))?;
+        let vetting = Vetting {
+            resolver: Arc::clone(&gate.resolver),
+            grant: grant.clone(),
+        };
+        let client = build(tls, vetting, keep).map_err(|e| internal(&e))?;
+        Ok(slot.get_or_init(|| client))
+    }
+}
+
+/// Sends a request and waits for the head of its response.
+pub(crate) async fn exchange_heads(
+    client: &Client,
+    request: reqwest::Request,
+    clock: &Clock,
+) -> Result<Response<reqwest::Body>, Failure> {
+    let exchange = CONNECT_TIME.scope(clock.connect, client.execute(request));
+    let response = match timeout_at(clock.head, exchange).await {
+        Ok(response) => response.map_err(|error| classify(&error))?,
+        Err(_) if clock.head >= clock.end => {
+            return Err(Failure::Send(SendError::Timeout(Phase::Total)));
+        }
+        Err(_) => return Err(Failure::Send(SendError::Timeout(Phase::FirstByte))),
+    };
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(Failure::Send(SendError::Protocol(
+            "the other side switched protocols",
+        )));
+    }
+    Ok(response.into())
 }
 
 /// Are connections kept for the next request?
@@ -44,7 +119,7 @@ pub(crate) enum Keep {
     Fresh,
 }
 
-pub(crate) fn build(tls: ClientConfig, vetting: Vetting, keep: Keep) -> reqwest::Result<Client> {
+fn build(tls: ClientConfig, vetting: Vetting, keep: Keep) -> reqwest::Result<Client> {
     Client::builder()
         .tls_backend_preconfigured(tls)
         .redirect(reqwest::redirect::Policy::none())

@@ -125,6 +125,9 @@ pub enum Phase {
     /// The whole exchange.
     #[error("the exchange took too long")]
     Total,
+    /// Waiting for others: this host had as many requests in flight as it can.
+    #[error("this host was too busy to begin the exchange")]
+    Place,
 }
 
 /// What a call has used up.
@@ -143,6 +146,47 @@ pub enum Quota {
     /// The time of the call.
     #[error("the call's time is over (`wall`)")]
     Wall,
+}
+
+impl Quota {
+    pub(crate) fn limit(self) -> Limit {
+        match self {
+            Self::Requests => Limit::Requests,
+            Self::Concurrency => Limit::Concurrency,
+            Self::Wall => Limit::Wall,
+        }
+    }
+}
+
+/// A limit that ended something, by the key it has in a budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limit {
+    Requests,
+    Concurrency,
+    RequestBytes,
+    ResponseBytes,
+    RequestTime,
+    ConnectTime,
+    IdleTime,
+    Wall,
+    /// Of the process, not of a budget.
+    Places,
+}
+
+impl Limit {
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::Concurrency => "concurrent_requests",
+            Self::RequestBytes => "request_bytes",
+            Self::ResponseBytes => "response_bytes",
+            Self::RequestTime => "request_time",
+            Self::ConnectTime => "connect_time",
+            Self::IdleTime => "idle_time",
+            Self::Wall => "wall",
+            Self::Places => "host_requests",
+        }
+    }
 }
 
 /// All addresses of a host are refused; holds the class of the first.
@@ -212,11 +256,16 @@ pub(crate) fn protocol(error: &hyper::Error) -> &'static str {
         "the head of the response is too large"
     } else if error.is_parse() {
         "the response is not valid HTTP"
-    } else if error.is_incomplete_message() {
+    } else if error.is_incomplete_message() || ended_early(error) {
         "the connection was closed in the middle"
     } else {
         "the exchange was broken off"
     }
+}
+
+/// Inside a body hyper says so with an `io::Error`.
+fn ended_early(error: &hyper::Error) -> bool {
+    find::<io::Error>(error).is_some_and(|error| error.kind() == io::ErrorKind::UnexpectedEof)
 }
 
 fn tls_failure(error: &rustls::Error) -> TlsFailure {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use servo_audit::{Auditor, Owner};
 use servo_policy::HttpRules;
 use tokio::sync::Semaphore;
 
@@ -18,47 +19,70 @@ const IN_FLIGHT: usize = 512;
 /// The process's way out. One per process.
 pub struct Gate {
     pub(crate) resolver: Arc<dyn Resolver>,
+    pub(crate) auditor: Auditor,
     pub(crate) tls: Tls,
     pub(crate) in_flight: Arc<Semaphore>,
 }
 
-/// Whose requests these are, for audit.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Owner {
-    /// The tenant.
-    pub tenant: String,
-    /// The servo.
-    pub servo: String,
-    /// The driver.
-    pub driver: String,
+/// A gate to be.
+#[must_use]
+pub struct GateBuilder {
+    resolver: Arc<dyn Resolver>,
+    auditor: Auditor,
+    places: usize,
+}
+
+impl GateBuilder {
+    /// Where the records of its decisions go; without this, to the log.
+    pub fn auditor(self, auditor: Auditor) -> Self {
+        Self { auditor, ..self }
+    }
+
+    /// Room for so many requests of drivers in flight at once in the whole
+    /// process. Further ones wait, each until its own time is over.
+    pub fn places(self, places: usize) -> Self {
+        Self { places, ..self }
+    }
+
+    /// The gate.
+    ///
+    /// # Errors
+    /// TLS cannot be set up.
+    pub fn build(self) -> Result<Arc<Gate>, EgressError> {
+        let tls = Tls::new();
+        // A provider that cannot serve is found now and not at the first https.
+        tls.config(&crate::tls::Trust::Nobody)?;
+        Ok(Arc::new(Gate {
+            resolver: self.resolver,
+            auditor: self.auditor,
+            tls,
+            in_flight: Arc::new(Semaphore::new(self.places)),
+        }))
+    }
 }
 
 impl Gate {
-    /// A gate that looks names up with `resolver`.
+    /// A gate that looks names up with `resolver` and writes its records to
+    /// the log.
     ///
     /// # Errors
     /// TLS cannot be set up.
     pub fn new(resolver: Arc<dyn Resolver>) -> Result<Arc<Self>, EgressError> {
-        Self::with_places(resolver, IN_FLIGHT)
+        Self::builder(resolver).build()
     }
 
-    /// As [`Gate::new`], with room for so many requests in flight at once in
-    /// the whole process. Further ones wait, each until its own time is over.
-    ///
-    /// # Errors
-    /// As [`Gate::new`].
-    pub fn with_places(
-        resolver: Arc<dyn Resolver>,
-        places: usize,
-    ) -> Result<Arc<Self>, EgressError> {
-        let tls = Tls::new();
-        // A provider that cannot serve is found now and not at the first https.
-        tls.config(&crate::tls::Trust::Nobody)?;
-        Ok(Arc::new(Self {
+    /// A gate that looks names up with `resolver`, to be completed.
+    pub fn builder(resolver: Arc<dyn Resolver>) -> GateBuilder {
+        GateBuilder {
             resolver,
-            tls,
-            in_flight: Arc::new(Semaphore::new(places)),
-        }))
+            auditor: Auditor::default(),
+            places: IN_FLIGHT,
+        }
+    }
+
+    /// Where its records go, with the counters of all of them.
+    pub fn auditor(&self) -> &Auditor {
+        &self.auditor
     }
 
     /// A lane for one owner. Reads the certificate authorities that the rules
@@ -68,6 +92,14 @@ impl Gate {
     /// An authority that cannot be read.
     pub fn lane(self: &Arc<Self>, owner: Owner, rules: HttpRules) -> Result<Lane, EgressError> {
         Lane::new(Arc::clone(self), owner, rules)
+    }
+}
+
+impl std::fmt::Debug for GateBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GateBuilder")
+            .field("places", &self.places)
+            .finish_non_exhaustive()
     }
 }
 

@@ -13,6 +13,7 @@
 mod body;
 mod client;
 mod error;
+mod exchange;
 mod gate;
 mod headers;
 mod lane;
@@ -23,8 +24,9 @@ mod tls;
 
 pub use body::{Body, BodyError, empty, full};
 pub use error::{ConnectFailure, EgressError, Phase, Quota, SendError, TlsFailure};
-pub use gate::{Gate, Owner};
+pub use gate::{Gate, GateBuilder};
 pub use lane::Lane;
 pub use ledger::{DenialCount, Ledger, LedgerSnapshot, RuleUse};
 pub use meter::{CallMeter, Timeouts, Usage};
 pub use resolver::{Resolver, SystemResolver};
+pub use servo_audit::Owner;

@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use servo_policy::Budget;
+use servo_audit::CallAudit;
+use servo_policy::{Budget, RuleLimits};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use crate::error::Quota;
+use crate::error::{Limit, Phase, Quota};
 
 /// The shortest time a guest can ask to wait. Zero would mean "never wait" to
 /// some timers and "no limit" to others.
@@ -35,7 +36,10 @@ pub struct Timeouts {
 
 /// The meter of one call, over all its steps. Cheap to clone; clones share it.
 #[derive(Clone, Debug)]
-pub struct CallMeter(Arc<Inner>);
+pub struct CallMeter {
+    inner: Arc<Inner>,
+    audit: Option<CallAudit>,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -58,6 +62,21 @@ pub(crate) struct Limits {
     request_time: Duration,
     connect_time: Duration,
     idle_time: Duration,
+}
+
+impl Limits {
+    /// These, or what a rule gives where that is less.
+    pub(crate) fn within(self, rule: &RuleLimits) -> Self {
+        let least = |ours: u64, rule: Option<u64>| rule.map_or(ours, |rule| rule.min(ours));
+        Self {
+            request_bytes: least(self.request_bytes, rule.request_bytes),
+            response_bytes: least(self.response_bytes, rule.response_bytes),
+            request_time: rule
+                .time
+                .map_or(self.request_time, |time| time.min(self.request_time)),
+            ..self
+        }
+    }
 }
 
 /// What a call has used. Can be stored with the call and given to the meter of
@@ -83,6 +102,25 @@ pub(crate) struct Clock {
     pub(crate) head: Instant,
     pub(crate) connect: Duration,
     pub(crate) idle: Duration,
+    /// The limits behind these times; none where the guest's own wish is
+    /// shorter.
+    end_limit: Limit,
+    connect_limit: Option<Limit>,
+    idle_limit: Option<Limit>,
+}
+
+impl Clock {
+    /// The limit that a time of this request comes from.
+    pub(crate) fn limit(&self, phase: Phase) -> Option<Limit> {
+        match phase {
+            Phase::Connect => self.connect_limit,
+            Phase::Idle => self.idle_limit,
+            Phase::Total => Some(self.end_limit),
+            // Ends before the whole only where the guest wants it to.
+            Phase::FirstByte => None,
+            Phase::Place => Some(Limit::Places),
+        }
+    }
 }
 
 /// Held while a request is in flight, body included.
@@ -112,7 +150,7 @@ impl CallMeter {
     /// already, and how much of its time is left.
     pub fn resumed(budget: &Budget, used: Usage, left: Duration) -> Self {
         let at_once = usize::try_from(budget.concurrent_requests).unwrap_or(usize::MAX);
-        Self(Arc::new(Inner {
+        let inner = Inner {
             at_once,
             concurrency: Arc::new(Semaphore::new(at_once)),
             deadline: Instant::now() + left,
@@ -128,45 +166,63 @@ impl CallMeter {
             denied: AtomicU64::new(used.denied),
             bytes_out: AtomicU64::new(used.bytes_out),
             bytes_in: AtomicU64::new(used.bytes_in),
-        }))
+        };
+        Self {
+            inner: Arc::new(inner),
+            audit: None,
+        }
+    }
+
+    /// The same meter; the records of its requests go to `audit`, with the
+    /// call's id. Without one they bear the lane's owner and no call.
+    #[must_use]
+    pub fn audited(self, audit: CallAudit) -> Self {
+        Self {
+            audit: Some(audit),
+            ..self
+        }
+    }
+
+    pub(crate) fn audit(&self) -> Option<&CallAudit> {
+        self.audit.as_ref()
     }
 
     /// What the call has used up to now.
     pub fn usage(&self) -> Usage {
         Usage {
-            requests: self.0.used.load(Ordering::Relaxed),
-            denied: self.0.denied.load(Ordering::Relaxed),
-            bytes_out: self.0.bytes_out.load(Ordering::Relaxed),
-            bytes_in: self.0.bytes_in.load(Ordering::Relaxed),
+            requests: self.inner.used.load(Ordering::Relaxed),
+            denied: self.inner.denied.load(Ordering::Relaxed),
+            bytes_out: self.inner.bytes_out.load(Ordering::Relaxed),
+            bytes_in: self.inner.bytes_in.load(Ordering::Relaxed),
         }
     }
 
     /// Requests in flight now, response bodies that are being read included.
     pub fn in_flight(&self) -> usize {
-        self.0
+        self.inner
             .at_once
-            .saturating_sub(self.0.concurrency.available_permits())
+            .saturating_sub(self.inner.concurrency.available_permits())
     }
 
     pub(crate) fn limits(&self) -> &Limits {
-        &self.0.limits
+        &self.inner.limits
     }
 
     /// Takes one request out of the call's budget.
     pub(crate) async fn begin(&self) -> Result<InFlight, Quota> {
-        if Instant::now() >= self.0.deadline {
+        if Instant::now() >= self.inner.deadline {
             return Err(Quota::Wall);
         }
-        let permit = Arc::clone(&self.0.concurrency).acquire_owned();
+        let permit = Arc::clone(&self.inner.concurrency).acquire_owned();
         let permit = tokio::time::timeout(SETTLE, permit)
             .await
             .ok()
             .and_then(Result::ok)
             .ok_or(Quota::Concurrency)?;
-        self.0
+        self.inner
             .used
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-                (used < self.0.requests).then_some(used + 1)
+                (used < self.inner.requests).then_some(used + 1)
             })
             .map_err(|_| Quota::Requests)?;
         Ok(InFlight {
@@ -176,29 +232,40 @@ impl CallMeter {
     }
 
     pub(crate) fn refused(&self) {
-        self.0.denied.fetch_add(1, Ordering::Relaxed);
+        self.inner.denied.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn sent(&self, bytes: u64) {
-        self.0.bytes_out.fetch_add(bytes, Ordering::Relaxed);
+        self.inner.bytes_out.fetch_add(bytes, Ordering::Relaxed);
     }
 
     pub(crate) fn received(&self, bytes: u64) {
-        self.0.bytes_in.fetch_add(bytes, Ordering::Relaxed);
+        self.inner.bytes_in.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    pub(crate) fn clock(&self, wishes: Timeouts) -> Clock {
-        let limits = &self.0.limits;
+    /// The times of a request that begins now, under these limits of its own.
+    pub(crate) fn clock(&self, limits: &Limits, wishes: Timeouts) -> Clock {
         let now = Instant::now();
         let clamp = |wish: Option<Duration>, most: Duration| {
             wish.map_or(most, |wish| wish.clamp(SHORTEST, most.max(SHORTEST)))
         };
-        let end = (now + limits.request_time).min(self.0.deadline);
+        let ours = |time: Duration, most: Duration, limit| (time >= most).then_some(limit);
+        let own_end = now + limits.request_time;
+        let end = own_end.min(self.inner.deadline);
+        let connect = clamp(wishes.connect, limits.connect_time);
+        let idle = clamp(wishes.between_bytes, limits.idle_time);
         Clock {
             end,
             head: (now + clamp(wishes.first_byte, limits.request_time)).min(end),
-            connect: clamp(wishes.connect, limits.connect_time),
-            idle: clamp(wishes.between_bytes, limits.idle_time),
+            connect,
+            idle,
+            end_limit: if own_end <= self.inner.deadline {
+                Limit::RequestTime
+            } else {
+                Limit::Wall
+            },
+            connect_limit: ours(connect, limits.connect_time, Limit::ConnectTime),
+            idle_limit: ours(idle, limits.idle_time, Limit::IdleTime),
         }
     }
 }

@@ -80,6 +80,8 @@ async fn c18_b11_requests_at_once() {
     let send = || lane.send(get(&server.url("/")), &call, Timeouts::default());
     let (first, second) = (send().await.unwrap(), send().await.unwrap());
     assert_eq!(call.in_flight(), 2);
+    // Each refusal is preceded by a moment of waiting.
+    tokio::time::pause();
     for _ in 0..200 {
         let error = send().await.unwrap_err();
         assert!(
@@ -87,6 +89,7 @@ async fn c18_b11_requests_at_once() {
             "{error}"
         );
     }
+    tokio::time::resume();
     assert_eq!(server.seen.connections(), 2);
     drop(first);
     let third = send().await.unwrap();
@@ -334,7 +337,10 @@ async fn the_ledger_counts_and_stays_bounded() {
 async fn the_process_has_so_many_places_and_the_next_one_waits() {
     let server = Server::ok().await;
     let line = format!("GET http://{}/", server.address);
-    let gate = servo_egress::Gate::with_places(Scripted::new(&[]), 1).unwrap();
+    let gate = servo_egress::Gate::builder(Scripted::new(&[]))
+        .places(1)
+        .build()
+        .unwrap();
     let lane = |tenant| {
         let rules = rules(std::slice::from_ref(&line), true);
         gate.lane(owner(tenant), rules).unwrap()

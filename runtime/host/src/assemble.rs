@@ -113,6 +113,7 @@ impl DriverHost {
                     tenant: "local".to_owned(),
                     servo: servo.to_owned(),
                     driver: driver.manifest().name.to_string(),
+                    ..Owner::default()
                 },
                 config,
                 grants,

@@ -145,7 +145,8 @@ pub(crate) struct Loaded {
 
 /// What one operator joins with a driver.
 pub struct Binding {
-    /// Whose driver it is; keys connections and records.
+    /// Whose driver it is; keys connections and records. The digest is the
+    /// driver's own, whatever stands here.
     pub owner: Owner,
     /// The driver's section of the configuration: one JSON object.
     pub config: serde_json::Value,
@@ -208,7 +209,11 @@ impl Driver {
         }
         let canonical = canonical(&binding.grants.folders).map_err(&refuse)?;
         check_overlap(&canonical).map_err(|error| refuse(error.to_string()))?;
-        let lane = gate.lane(binding.owner, binding.grants.http.clone())?;
+        let owner = Owner {
+            digest: self.0.digest.to_string(),
+            ..binding.owner
+        };
+        let lane = gate.lane(owner, binding.grants.http.clone())?;
         Ok(BoundDriver(Arc::new(Bound {
             driver: Arc::clone(&self.0),
             config: Arc::from(binding.config.to_string()),

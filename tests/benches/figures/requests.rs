@@ -151,6 +151,7 @@ fn lane(server: &Server) -> Lane {
         tenant: "local".to_owned(),
         servo: "bench".to_owned(),
         driver: "none".to_owned(),
+        ..Owner::default()
     };
     let rules = HttpRules::new([(rule, true, None)]).unwrap();
     gate.lane(owner, rules).unwrap()

@@ -92,6 +92,7 @@ pub fn binding(config: Value, grants: Value) -> Binding {
             tenant: "acme".to_owned(),
             servo: "shop".to_owned(),
             driver: "measure".to_owned(),
+            ..Owner::default()
         },
         grants: spec.resolve(&config, Path::new("/")).unwrap(),
         config,

@@ -21,6 +21,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::BodyExt;
+use servo_audit::{Auditor, Record, Sink};
 use servo_egress::{
     Body, BodyError, CallMeter, Gate, Lane, Owner, Resolver, SendError, Timeouts, empty,
 };
@@ -222,7 +223,60 @@ pub fn owner(tenant: &str) -> Owner {
         tenant: tenant.to_owned(),
         servo: "shop".to_owned(),
         driver: "measure".to_owned(),
+        digest: "sha256:00".to_owned(),
     }
+}
+
+/// Keeps every record as one line, without its time.
+#[derive(Clone, Default)]
+pub struct Records(Arc<Mutex<Vec<String>>>);
+
+impl Records {
+    pub fn lines(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl Sink for Records {
+    fn write(&self, record: &Record<'_>) {
+        let Record {
+            owner,
+            call,
+            capability,
+            what,
+            verdict,
+            reason,
+            outcome,
+            bytes_out,
+            bytes_in,
+            ..
+        } = record;
+        let rule = record
+            .rule
+            .map_or_else(|| "-".to_owned(), |rule| rule.to_string());
+        assert_eq!((&*owner.servo, &*owner.driver), ("shop", "measure"));
+        self.0.lock().unwrap().push(format!(
+            "{} {call:?} {capability} {what} rule={rule} {verdict}/{reason} {outcome:?} \
+             {bytes_out}>{bytes_in}",
+            owner.tenant,
+        ));
+    }
+}
+
+/// A lane whose records are kept, and its auditor.
+pub fn recorded(resolver: Arc<Scripted>, rules: HttpRules) -> (Lane, Records, Auditor) {
+    let records = Records::default();
+    let auditor = Auditor::new(records.clone());
+    let gate = Gate::builder(resolver)
+        .auditor(auditor.clone())
+        .build()
+        .unwrap();
+    (gate.lane(owner("acme"), rules).unwrap(), records, auditor)
+}
+
+/// How often each limit was hit.
+pub fn hits(auditor: &Auditor) -> Vec<(&'static str, u64)> {
+    auditor.counters().limit_hits().into_iter().collect()
 }
 
 pub fn lane(resolver: Arc<Scripted>, rules: HttpRules) -> Lane {
