@@ -119,6 +119,7 @@ pub(crate) fn run(arguments: &[String]) {
             tenant: "local".to_owned(),
             servo: "bench".to_owned(),
             driver: "none".to_owned(),
+            ..Owner::default()
         };
         let lane = gate.lane(owner, rules).unwrap();
         let meter = CallMeter::new(&budget);
