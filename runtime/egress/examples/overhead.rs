@@ -74,6 +74,7 @@ async fn main() {
     let ours = lane(&gate, &address);
     let call = CallMeter::new(&Budget {
         requests: u64::MAX,
+        request_rate: u32::MAX,
         ..Budget::default()
     });
     let bare = reqwest::Client::builder()

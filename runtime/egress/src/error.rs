@@ -8,8 +8,9 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use servo_policy::{AddressClass, Denial};
+use servo_policy::{AddressClass, Denial, Rate};
 
 use crate::BodyError;
 
@@ -62,6 +63,18 @@ pub enum SendError {
     /// The call has used up what it may use.
     #[error("quota exhausted: {0}")]
     QuotaExhausted(Quota),
+    /// The rule is used faster than it may be. Nothing left this machine.
+    #[error(
+        "the rule's rate of {rate} is used up; the next request may be sent in {} ms \
+         (`limits.rate` of the rule, or `request_rate` of the budget)",
+        retry_after.as_millis() + 1
+    )]
+    RateLimited {
+        /// The rate.
+        rate: Rate,
+        /// When the next request may be sent.
+        retry_after: Duration,
+    },
     /// A request that is not valid HTTP, or asks for what only the host decides.
     #[error("the request is refused: {0}")]
     Request(&'static str),
@@ -143,6 +156,12 @@ pub enum Quota {
          finish or drop a response body first"
     )]
     Concurrency,
+    /// The number of requests at once that a rule allows, over all calls.
+    #[error(
+        "the rule has as many requests in flight as it may have (`limits.concurrency` of the \
+         rule); finish or drop a response body first"
+    )]
+    RuleConcurrency,
     /// The time of the call.
     #[error("the call's time is over (`wall`)")]
     Wall,
@@ -152,7 +171,7 @@ impl Quota {
     pub(crate) fn limit(self) -> Limit {
         match self {
             Self::Requests => Limit::Requests,
-            Self::Concurrency => Limit::Concurrency,
+            Self::Concurrency | Self::RuleConcurrency => Limit::Concurrency,
             Self::Wall => Limit::Wall,
         }
     }
@@ -163,6 +182,7 @@ impl Quota {
 pub(crate) enum Limit {
     Requests,
     Concurrency,
+    Rate,
     RequestBytes,
     ResponseBytes,
     RequestTime,
@@ -178,6 +198,7 @@ impl Limit {
         match self {
             Self::Requests => "requests",
             Self::Concurrency => "concurrent_requests",
+            Self::Rate => "request_rate",
             Self::RequestBytes => "request_bytes",
             Self::ResponseBytes => "response_bytes",
             Self::RequestTime => "request_time",

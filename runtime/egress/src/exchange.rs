@@ -174,6 +174,7 @@ impl Exchange {
             SendError::Request(_) => (Reason::Malformed, None),
             SendError::TooLarge { .. } => (Reason::Limit, Some(Limit::RequestBytes)),
             SendError::QuotaExhausted(quota) => (Reason::Quota, Some(quota.limit())),
+            SendError::RateLimited { .. } => (Reason::Rate, Some(Limit::Rate)),
             SendError::Timeout(Phase::Place) => (Reason::Quota, Some(Limit::Places)),
             SendError::Timeout(phase) => {
                 let limit = self.clock.and_then(|clock| clock.limit(*phase));

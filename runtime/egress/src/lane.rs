@@ -7,18 +7,19 @@ use http_body::Body as _;
 use http_body_util::BodyExt;
 use reqwest::Url;
 use servo_audit::{Auditor, CallAudit, Capability, Owner, Record};
-use servo_policy::{Allowed, Denial, Host, HttpRules, RequestHead, RuleId};
-use tokio::sync::OwnedSemaphorePermit;
+use servo_policy::{Allowed, Denial, Host, HttpGrant, HttpRules, Rate, RequestHead, RuleId};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout_at;
 
 use crate::body::{Body, Incoming, Outgoing};
 use crate::client::{Clients, Keep, exchange_heads};
-use crate::error::{EgressError, Failure, Limit, Phase, SendError};
+use crate::error::{EgressError, Failure, Limit, Phase, Quota, SendError};
 use crate::exchange::{Exchange, reason_of};
 use crate::gate::Gate;
 use crate::headers::{Wishes, clean_request, clean_response};
 use crate::ledger::Ledger;
-use crate::meter::{CallMeter, Clock, InFlight, Timeouts};
+use crate::meter::{CallMeter, Clock, InFlight, Timeouts, settled};
+use crate::pace::Pace;
 
 /// The way out of one driver: its rules, its connections, its counters. Cheap
 /// to clone; clones share everything.
@@ -28,10 +29,48 @@ pub struct Lane(Arc<Inner>);
 pub(crate) struct Inner {
     gate: Arc<Gate>,
     rules: HttpRules,
-    clients: Vec<Clients>,
+    ways: Vec<Way>,
     /// For requests outside any call.
     audit: CallAudit,
     pub(crate) ledger: Ledger,
+}
+
+/// What belongs to one rule, over all calls.
+struct Way {
+    clients: Clients,
+    pace: Pace,
+    /// Places for requests in flight, where the rule limits them.
+    places: Option<Arc<Semaphore>>,
+}
+
+impl Way {
+    fn new(grant: &HttpGrant) -> Result<Self, EgressError> {
+        let places = grant.limits.concurrency.map(|most| {
+            let most = usize::try_from(most).unwrap_or(Semaphore::MAX_PERMITS);
+            Arc::new(Semaphore::new(most))
+        });
+        Ok(Self {
+            clients: Clients::new(grant)?,
+            pace: Pace::default(),
+            places,
+        })
+    }
+
+    /// Takes one request out of what its call and this rule may make. What is
+    /// too fast costs the call no request.
+    async fn meter(&self, call: &CallMeter, rate: Rate) -> Result<InFlight, SendError> {
+        let mut held = call.enter().await.map_err(SendError::QuotaExhausted)?;
+        if let Some(places) = &self.places {
+            let place = settled(places).await;
+            let place = place.ok_or(SendError::QuotaExhausted(Quota::RuleConcurrency))?;
+            held = held.and_of_rule(place);
+        }
+        self.pace
+            .take(rate)
+            .map_err(|retry_after| SendError::RateLimited { rate, retry_after })?;
+        call.begin().map_err(SendError::QuotaExhausted)?;
+        Ok(held)
+    }
 }
 
 impl Lane {
@@ -40,7 +79,7 @@ impl Lane {
         owner: Owner,
         rules: HttpRules,
     ) -> Result<Self, EgressError> {
-        let clients = rules.iter().map(Clients::new).collect::<Result<_, _>>()?;
+        let ways = rules.iter().map(Way::new).collect::<Result<_, _>>()?;
         let ledger = Ledger::new(&rules);
         let audit = CallAudit::new(
             gate.auditor().clone(),
@@ -51,7 +90,7 @@ impl Lane {
         Ok(Self(Arc::new(Inner {
             gate,
             rules,
-            clients,
+            ways,
             audit,
             ledger,
         })))
@@ -89,10 +128,9 @@ impl Lane {
         // 1. Decide, on the canonical form. From here on the exchange leaves
         //    its record whatever happens.
         let allowed = lane.decide(&parts, call)?;
-        let (Some(grant), Some(clients)) = (
-            lane.rules.get(allowed.rule),
-            lane.clients.get(allowed.rule.0),
-        ) else {
+        let (Some(grant), Some(way)) =
+            (lane.rules.get(allowed.rule), lane.ways.get(allowed.rule.0))
+        else {
             return Err(SendError::Internal);
         };
         let limits = call.limits().within(&grant.limits);
@@ -109,10 +147,10 @@ impl Lane {
         } = checked.map_err(|error| exchange.fail(error))?;
 
         // 3. Meter. Refused requests cost nothing but their own counter.
-        let held = call
-            .begin()
+        let held = way
+            .meter(call, limits.rate)
             .await
-            .map_err(|quota| exchange.fail(SendError::QuotaExhausted(quota)))?;
+            .map_err(|error| exchange.fail(error))?;
         let clock = call.clock(&limits, timeouts);
         exchange.metered(clock);
         let held = lane
@@ -148,7 +186,8 @@ impl Lane {
         *outgoing.headers_mut() = headers;
 
         // 6. Send, and wait for the head of the response.
-        let client = clients
+        let client = way
+            .clients
             .get(wishes.keep, &lane.gate, grant)
             .map_err(|error| exchange.fail(error))?;
         exchange.starts();
@@ -227,7 +266,7 @@ impl Inner {
             Ok(Err(_closed)) => return Err(SendError::Internal),
             Err(_) => return Err(SendError::Timeout(Phase::Place)),
         };
-        Ok(held.with(place))
+        Ok(held.and_of_process(place))
     }
 }
 

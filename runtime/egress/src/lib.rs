@@ -19,6 +19,7 @@ mod headers;
 mod lane;
 mod ledger;
 mod meter;
+mod pace;
 mod resolver;
 mod tls;
 

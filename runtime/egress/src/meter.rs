@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use servo_audit::CallAudit;
-use servo_policy::{Budget, RuleLimits};
+use servo_policy::{Budget, Rate, RuleLimits};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -59,13 +59,15 @@ struct Inner {
 pub(crate) struct Limits {
     pub(crate) request_bytes: u64,
     pub(crate) response_bytes: u64,
+    pub(crate) rate: Rate,
     request_time: Duration,
     connect_time: Duration,
     idle_time: Duration,
 }
 
 impl Limits {
-    /// These, or what a rule gives where that is less.
+    /// These, or what a rule gives where that is less. The rate is the rule's
+    /// own where it has one.
     pub(crate) fn within(self, rule: &RuleLimits) -> Self {
         let least = |ours: u64, rule: Option<u64>| rule.map_or(ours, |rule| rule.min(ours));
         Self {
@@ -74,6 +76,7 @@ impl Limits {
             request_time: rule
                 .time
                 .map_or(self.request_time, |time| time.min(self.request_time)),
+            rate: rule.rate.unwrap_or(self.rate),
             ..self
         }
     }
@@ -123,21 +126,35 @@ impl Clock {
     }
 }
 
-/// Held while a request is in flight, body included.
+/// Held while a request is in flight, body included: its places among the
+/// requests of its call, of its rule, and of the process.
 #[derive(Debug)]
 pub(crate) struct InFlight {
-    _permit: OwnedSemaphorePermit,
-    _place: Option<OwnedSemaphorePermit>,
+    _call: OwnedSemaphorePermit,
+    _rule: Option<OwnedSemaphorePermit>,
+    _process: Option<OwnedSemaphorePermit>,
 }
 
 impl InFlight {
-    /// Holds a place of the process as well.
-    pub(crate) fn with(self, place: OwnedSemaphorePermit) -> Self {
+    pub(crate) fn and_of_rule(self, place: OwnedSemaphorePermit) -> Self {
         Self {
-            _place: Some(place),
+            _rule: Some(place),
             ..self
         }
     }
+
+    pub(crate) fn and_of_process(self, place: OwnedSemaphorePermit) -> Self {
+        Self {
+            _process: Some(place),
+            ..self
+        }
+    }
+}
+
+/// One of so many places; none if it is not free in a moment.
+pub(crate) async fn settled(places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    let place = Arc::clone(places).acquire_owned();
+    tokio::time::timeout(SETTLE, place).await.ok()?.ok()
 }
 
 impl CallMeter {
@@ -158,6 +175,10 @@ impl CallMeter {
             limits: Limits {
                 request_bytes: budget.request_bytes,
                 response_bytes: budget.response_bytes,
+                rate: Rate {
+                    requests: budget.request_rate,
+                    per: Duration::from_secs(1),
+                },
                 request_time: budget.request_time,
                 connect_time: budget.connect_time,
                 idle_time: budget.idle_time,
@@ -208,27 +229,28 @@ impl CallMeter {
         &self.inner.limits
     }
 
-    /// Takes one request out of the call's budget.
-    pub(crate) async fn begin(&self) -> Result<InFlight, Quota> {
+    /// Takes a place among the requests that the call has in flight.
+    pub(crate) async fn enter(&self) -> Result<InFlight, Quota> {
         if Instant::now() >= self.inner.deadline {
             return Err(Quota::Wall);
         }
-        let permit = Arc::clone(&self.inner.concurrency).acquire_owned();
-        let permit = tokio::time::timeout(SETTLE, permit)
-            .await
-            .ok()
-            .and_then(Result::ok)
-            .ok_or(Quota::Concurrency)?;
+        let place = settled(&self.inner.concurrency).await;
+        Ok(InFlight {
+            _call: place.ok_or(Quota::Concurrency)?,
+            _rule: None,
+            _process: None,
+        })
+    }
+
+    /// Takes one request out of the call's budget.
+    pub(crate) fn begin(&self) -> Result<(), Quota> {
         self.inner
             .used
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
                 (used < self.inner.requests).then_some(used + 1)
             })
             .map_err(|_| Quota::Requests)?;
-        Ok(InFlight {
-            _permit: permit,
-            _place: None,
-        })
+        Ok(())
     }
 
     pub(crate) fn refused(&self) {

@@ -107,7 +107,10 @@ impl WasiHttpHooks for Hooks {
 fn refusal(error: &SendError) -> Option<String> {
     matches!(
         error,
-        SendError::Denied(_) | SendError::AddressDenied(_) | SendError::QuotaExhausted(_)
+        SendError::Denied(_)
+            | SendError::AddressDenied(_)
+            | SendError::QuotaExhausted(_)
+            | SendError::RateLimited { .. }
     )
     .then(|| error.to_string())
 }
@@ -136,8 +139,11 @@ fn error_code(error: SendError) -> Error {
             _ => Error::HttpResponseTimeout,
         },
         SendError::TooLarge { limit } => Error::HttpRequestBodySize(Some(limit)),
-        SendError::QuotaExhausted(Quota::Concurrency) => Error::ConnectionLimitReached,
+        SendError::QuotaExhausted(Quota::Concurrency | Quota::RuleConcurrency) => {
+            Error::ConnectionLimitReached
+        }
         SendError::QuotaExhausted(_) => Error::HttpRequestDenied,
+        // The only code with a text. That of a rate says when to come back.
         error => Error::InternalError(Some(error.to_string())),
     }
 }

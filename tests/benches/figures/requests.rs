@@ -35,6 +35,7 @@ pub(crate) fn figures(house: &House, table: &mut Table) {
     let lane = house.runtime.block_on(async { lane(&server) });
     let meter = CallMeter::new(&Budget {
         requests: u64::MAX,
+        request_rate: u32::MAX,
         ..Budget::default()
     });
     let ab = house.load("ab");
