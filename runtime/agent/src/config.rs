@@ -13,6 +13,7 @@ mod places;
 mod schema;
 mod sections;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use servo_policy::{Grants, GrantsSpec};
+use servo_policy::{Grants, GrantsSpec, Networks};
 
 use self::error::Stretch;
 use self::explain::explain;
@@ -43,6 +44,8 @@ pub struct ConfigFile {
     pub optune: OptuneSection,
     /// The drivers.
     pub drivers: DriversSection,
+    /// The networks that grants may name.
+    pub networks: Networks,
     /// What was read, for errors that are found later.
     text: Arc<str>,
 }
@@ -58,6 +61,10 @@ struct Sections {
     optune: OptuneSection,
     /// The drivers of the servo.
     drivers: DriversSection,
+    /// Names for networks, to be used in grants: `office: [10.1.0.0/16, fd00:1::/48]`.
+    #[serde(default)]
+    #[schemars(schema_with = "schema::networks")]
+    networks: BTreeMap<String, Vec<String>>,
 }
 
 /// How to reach the service. Options of the command line win over it.
@@ -143,12 +150,19 @@ impl ConfigFile {
             merge_keys: serde_saphyr::options::MergeKeyPolicy::Error,
             strict_booleans: true,
         };
-        let Sections { optune, drivers } = serde_saphyr::from_str_with_options(text, options)
+        let Sections {
+            optune,
+            drivers,
+            networks,
+        } = serde_saphyr::from_str_with_options(text, options)
             .map_err(|error| explain(&error, text, path))?;
+        let networks =
+            Networks::parse(&networks).map_err(|errors| grants::first(&errors, path, text))?;
         Ok(Self {
             path: path.to_owned(),
             optune,
             drivers,
+            networks,
             text: text.into(),
         })
     }
@@ -160,6 +174,7 @@ impl ConfigFile {
             path,
             optune: OptuneSection::default(),
             drivers: DriversSection::default(),
+            networks: Networks::default(),
             text: "".into(),
         }
     }
@@ -229,7 +244,7 @@ impl ConfigFile {
         let base = std::path::absolute(self.base()).unwrap_or_else(|_| self.base().to_owned());
         section
             .grants
-            .resolve_all(&Value::Object(config.clone()), &base)
+            .resolve_within(&Value::Object(config.clone()), &base, &self.networks)
             .map_err(|errors| grants::explain(&errors, role, &self.path, &self.text))
     }
 }

@@ -61,7 +61,7 @@ const WRONG: &[(&str, &str)] = &[
     (
         "driver: {}\n",
         "servo.yaml:1:1: driver: unknown key; did you mean `drivers`? the keys here are optune, \
-         drivers",
+         drivers, networks",
     ),
     (
         "drivers:\n  measure:\n    sorce: x\n",
@@ -90,7 +90,8 @@ const WRONG: &[(&str, &str)] = &[
         "drivers:\n  measure:\n    source: a\n    grants:\n      http:\n        \
          - { rule: \"GET http://x/\", privat: true }\n",
         "servo.yaml:6:36: drivers.measure.grants.http[0].privat: unknown key; did you mean \
-         `private`? the keys here are rule, private, ca",
+         `private`? the keys here are rule, private, networks, ca, limits, bearer, \
+         basic, header, sigv4, oauth2, client_certificate, plaintext",
     ),
     (
         "drivers:\n  measure:\n    source: a\n    grants:\n      http:\n        \

@@ -188,6 +188,123 @@ fn grants_that_cannot_be_used_are_shown_where_they_stand_and_all_at_once() {
     }
 }
 
+/// What may stand beside a rule: the caret is under the key or the value that
+/// is wrong.
+const BESIDE_A_RULE: &[(&str, &str)] = &[
+    (
+        "bearer: {}",
+        "servo.yaml:6:57: drivers.measure.grants.http[0].bearer: a secret comes from exactly one \
+         place; write one of `file`, `env` and `command`",
+    ),
+    (
+        "header: { name: Host, secret: { file: x } }",
+        "servo.yaml:6:73: drivers.measure.grants.http[0].header.name: `host` belongs to the \
+         connection, not to a credential; use `authorization` or a header of the server's own",
+    ),
+    (
+        "oauth2: { token_url: 'https://id.example/x?y', client_id: c, client_secret: { env: X } }",
+        "servo.yaml:6:99: drivers.measure.grants.http[0].oauth2.token_url: `?` and `#` \
+         cannot be part of a path in the rule `https://id.example/x?y`",
+    ),
+    (
+        "networks: [office, ofice]",
+        "servo.yaml:6:76: drivers.measure.grants.http[0].networks[1]: there is no network `ofice`; \
+         did you mean `office`? the names in `networks` are office",
+    ),
+    (
+        "private: true, networks: [office]",
+        "servo.yaml:6:72: drivers.measure.grants.http[0].networks: `private: true` opens every \
+         private address already; keep one of `private` and `networks`",
+    ),
+    (
+        "limits: { time: 5m }",
+        "servo.yaml:6:73: drivers.measure.grants.http[0].limits.time: 5m is more than the whole call \
+         may use (30s); lower it, or raise `grants.limits.request_time`",
+    ),
+];
+
+#[test]
+fn j1_what_stands_beside_a_rule_is_pointed_at() {
+    for (keys, said) in BESIDE_A_RULE {
+        let text = format!(
+            "networks: {{ office: [10.1.0.0/16] }}\ndrivers:\n  measure:\n    source: a\n    grants:\n      \
+             http: [ {{ rule: GET https://abcdefghijk.example/, {keys} }} ]\n"
+        );
+        let errors = parse(&text).grants(DriverRole::Measure).unwrap_err();
+        let heads: Vec<String> = errors
+            .iter()
+            .map(servo_agent::ConfigError::headline)
+            .collect();
+        assert_eq!(heads.len(), 1, "{heads:?}");
+        assert!(heads[0].starts_with(said), "{text}{}\n{said}", heads[0]);
+    }
+}
+
+#[test]
+fn j1_unknown_and_doubled_keys_are_refused_everywhere() {
+    for (keys, said) in [
+        (
+            "bearer: { flie: x }",
+            "bearer.flie: unknown key; did you mean `file`?",
+        ),
+        (
+            "limits: { rat: 1/s }",
+            "limits.rat: unknown key; did you mean `rate`?",
+        ),
+        (
+            "limits: { rate: fast }",
+            "limits.rate: \"fast\" is not a rate",
+        ),
+        (
+            "limits: { rate: 1/s, rate: 2/s }",
+            "limits.rate: the key stands here twice",
+        ),
+        (
+            "bearer: { file: x }, bearer: { file: y }",
+            "bearer: the key stands here twice",
+        ),
+        ("basic: { user: x }", "basic.password: the key is missing"),
+    ] {
+        let text = format!(
+            "drivers:\n  measure:\n    grants:\n      http:\n        - {{ rule: GET https://a.example/, {keys} }}\n"
+        );
+        let error = ConfigFile::parse(&text, Path::new("servo.yaml")).unwrap_err();
+        let head = error.headline();
+        assert!(
+            head.starts_with("servo.yaml:") && head.contains(said),
+            "{head}"
+        );
+        assert!(error.excerpt.is_some(), "{head}");
+    }
+}
+
+#[test]
+fn j1_names_of_networks_are_pointed_at() {
+    for (networks, said) in [
+        (
+            "{ office: [10.1.2.0/16] }",
+            "servo.yaml:2:22: networks.office[0]: the network is 10.1.0.0/16, not 10.1.2.0/16; write \
+             zeros behind the prefix",
+        ),
+        (
+            "{ office: [] }",
+            "networks.office: the network is empty; list",
+        ),
+        (
+            "{ office: [10.1.0.0/16], office: [] }",
+            "the key stands here twice",
+        ),
+        (
+            "{ Office: [10.1.0.0/16] }",
+            "networks.Office: \"Office\" is not a name",
+        ),
+    ] {
+        let text = format!("drivers: {{}}\nnetworks: {networks}\n");
+        let error = ConfigFile::parse(&text, Path::new("servo.yaml")).unwrap_err();
+        assert!(error.headline().contains(said), "{}", error.headline());
+    }
+}
+
 #[test]
 fn any_key_can_be_pointed_at_and_a_missing_one_at_the_nearest_there_is() {
     let file = parse(

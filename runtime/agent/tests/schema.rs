@@ -145,6 +145,9 @@ fn every_key_of_the_schema_is_read_by_the_parser() {
         "/drivers/adjust",
         "/drivers/adjust/grants",
         "/drivers/adjust/grants/http/0",
+        "/drivers/adjust/grants/http/0/bearer",
+        "/drivers/adjust/grants/http/0/limits",
+        "/drivers/adjust/grants/http/0/oauth2/client_secret",
         "/drivers/adjust/grants/folders/0",
         "/drivers/adjust/grants/limits",
     ] {

@@ -136,6 +136,7 @@ fn needs_private(rule: &Rule) -> bool {
     match &rule.host {
         HostPattern::Ip(ip) => address_class(*ip) != AddressClass::Public,
         HostPattern::Exact(name) => name.as_ref() == "localhost",
+        HostPattern::Network(net) => address_class(net.addr()) != AddressClass::Public,
         HostPattern::OneLevelWildcard(_) => false,
     }
 }

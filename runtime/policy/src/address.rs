@@ -211,6 +211,17 @@ fn class_v6(ip: Ipv6Addr) -> AddressClass {
     }
 }
 
+/// The address by which `ip` is judged: what it embeds, where it embeds one.
+pub(crate) fn judged(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V6(v6) if !v6.is_loopback() && !v6.is_unspecified() => v6
+            .to_ipv4_mapped()
+            .or_else(|| embedded(v6))
+            .map_or(ip, IpAddr::V4),
+        _ => ip,
+    }
+}
+
 /// The IPv4 address that a translator would take out of this one.
 fn embedded(ip: Ipv6Addr) -> Option<Ipv4Addr> {
     let pair = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));

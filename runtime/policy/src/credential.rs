@@ -95,7 +95,8 @@ pub struct SigV4Spec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OAuth2Spec {
-    /// Where tokens are asked for; https, except on a loopback address.
+    /// Where tokens are asked for. Plain http only with `plaintext: true`, or on
+    /// a loopback address with `private: true`.
     pub token_url: String,
     /// The client's id.
     pub client_id: String,
@@ -107,6 +108,10 @@ pub struct OAuth2Spec {
     /// May the token's address be loopback, private or similar?
     #[serde(default)]
     pub private: bool,
+    /// May the client's secret be sent unencrypted to a token's address that is
+    /// plain http?
+    #[serde(default)]
+    pub plaintext: bool,
     /// The only certificate authority to trust for the token's address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<PathBuf>,
@@ -183,17 +188,21 @@ impl SecretSpec {
     /// and its remedy.
     pub fn resolve(&self, base: &Path) -> Result<SecretSource, String> {
         match (&self.file, &self.env, &self.command) {
+            (Some(path), None, None) if path.as_os_str().is_empty() => {
+                Err("the path is empty; write where the file is".to_owned())
+            }
             (Some(path), None, None) => Ok(SecretSource::File(base.join(path))),
             (None, Some(name), None) if is_variable(name) => Ok(SecretSource::Env(name.clone())),
             (None, Some(name), None) => Err(format!(
                 "{name:?} is no name of a variable; use letters, digits and `_`"
             )),
-            (None, None, Some(argv)) if argv.first().is_some_and(|first| !first.is_empty()) => {
-                Ok(SecretSource::Command(argv.clone()))
-            }
-            (None, None, Some(_)) => {
+            (None, None, Some(argv)) if argv.first().is_none_or(String::is_empty) => {
                 Err("the command is empty; write a program and its arguments".to_owned())
             }
+            (None, None, Some(argv)) if argv.iter().any(|part| part.contains('\0')) => {
+                Err("the command holds a zero byte; remove it".to_owned())
+            }
+            (None, None, Some(argv)) => Ok(SecretSource::Command(argv.clone())),
             _ => Err(
                 "a secret comes from exactly one place; write one of `file`, `env` and `command`"
                     .to_owned(),

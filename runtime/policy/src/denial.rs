@@ -8,8 +8,13 @@
 
 use std::fmt;
 
-use crate::{AddressClass, Host, HttpGrant, HttpRules, Method, RequestHead, Scheme, Target};
-use crate::{address_class, is_allowed};
+use ipnet::IpNet;
+
+use crate::address::judged;
+use crate::{
+    AddressClass, Host, HostPattern, HttpGrant, HttpRules, Method, RequestHead, RuleLimits, Scheme,
+    Target, address_class, is_allowed,
+};
 
 /// Bytes of a path that a denial repeats.
 const PATH_SHOWN: usize = 200;
@@ -134,7 +139,11 @@ impl Denial {
                     target.origin(),
                     prefix(target.path())
                 ),
-                private,
+                if private {
+                    Reach::Private
+                } else {
+                    Reach::Public
+                },
             )
         });
         let mut caution = Vec::new();
@@ -169,14 +178,42 @@ impl Denial {
         class: AddressClass,
     ) -> Self {
         let helps = !grant.private && is_allowed(class, true);
+        let mut nets: Vec<String> = grant.networks.iter().map(ToString::to_string).collect();
+        let (reach, caution) = match &target.host {
+            _ if nets.is_empty() => (Reach::Private, PRIVATE),
+            // The guest wrote this address itself.
+            Host::Ip(ip) => {
+                nets.push(IpNet::from(judged(*ip)).to_string());
+                (Reach::Networks(nets), NETWORK)
+            }
+            Host::Name(_) => {
+                nets.push("NETWORK".to_owned());
+                (Reach::Networks(nets), NAMED)
+            }
+        };
+        let others = grant.ca.is_some()
+            || grant.identity.is_some()
+            || grant.credential.is_some()
+            || grant.limits != RuleLimits::default();
+        let suggestion = helps.then(|| line(&grant.rule.to_string(), reach));
+        let cautions = [Some(caution), others.then_some(OTHERS)];
+        let caution = cautions.into_iter().flatten().filter(|_| helps).collect();
         Self(Box::new(Inner {
             request: request(method, target),
             reason: DenialReason::Address(class),
-            suggestion: helps.then(|| line(&grant.rule.to_string(), true)),
-            caution: if helps { vec![PRIVATE] } else { Vec::new() },
+            suggestion,
+            caution,
         }))
     }
 }
+
+const NETWORK: &str = "a network lets the driver reach every service in it that the rule's host leads \
+                       to, many of which ask for no password";
+
+const NAMED: &str = "NETWORK stands for the one that the host's address is in, which drivers are not \
+                     told; look the name up, and ask whether it should lead there";
+
+const OTHERS: &str = "the line in `grants.http` has other keys; keep them";
 
 const PRIVATE: &str = "`private: true` lets the driver reach services of this machine and its \
                        networks, many of which ask for no password";
@@ -207,9 +244,22 @@ impl fmt::Display for Denial {
 
 impl std::error::Error for Denial {}
 
-fn line(rule: &str, private: bool) -> String {
-    let private = if private { ", private: true" } else { "" };
-    format!("- {{ rule: \"{rule}\"{private} }}")
+/// Which addresses a suggested rule reaches.
+enum Reach {
+    Public,
+    Private,
+    Networks(Vec<String>),
+}
+
+fn line(rule: &str, reach: Reach) -> String {
+    let reach = match reach {
+        Reach::Public => String::new(),
+        Reach::Private => ", private: true".to_owned(),
+        Reach::Networks(nets) => {
+            format!(", networks: [{}]", nets.join(", "))
+        }
+    };
+    format!("- {{ rule: \"{rule}\"{reach} }}")
 }
 
 fn request(method: Method, target: &Target) -> String {
@@ -267,10 +317,19 @@ fn looks_private(host: &Host) -> bool {
 fn nearest(rules: &HttpRules, method: Method, target: &Target, decoded: &str) -> Option<String> {
     rules
         .iter()
-        .filter(|grant| grant.rule.host.matches(&target.host))
-        .map(|grant| {
+        .filter_map(|grant| {
             let rule = &grant.rule;
             let mut differs = Vec::new();
+            match (&rule.host, &target.host) {
+                (host, target) if host.matches(target) => {}
+                // Beside its network is near; beside its name is elsewhere.
+                (HostPattern::Network(net), Host::Ip(ip))
+                    if net.addr().is_ipv4() == ip.is_ipv4() =>
+                {
+                    differs.push("the network");
+                }
+                _ => return None,
+            }
             if !rule.methods.contains(method) {
                 differs.push("the method");
             }
@@ -283,7 +342,7 @@ fn nearest(rules: &HttpRules, method: Method, target: &Target, decoded: &str) ->
             if !rule.prefix.matches(decoded) {
                 differs.push("the path");
             }
-            (differs, grant)
+            Some((differs, grant))
         })
         .min_by_key(|(differs, _)| differs.len())
         .map(|(differs, grant)| {

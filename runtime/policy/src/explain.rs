@@ -3,7 +3,10 @@
 //! Made from the resolved grants that are enforced, never from the text they
 //! came from, so that the page cannot promise less than the gate allows.
 
-use crate::{Access, Budget, FolderGrant, Grants, HostPattern, HttpGrant, Rule};
+use crate::{
+    Access, Budget, ByteSize, Credential, FolderGrant, Grants, HostPattern, HttpGrant, Rule,
+    RuleLimits, SecretSource, Span,
+};
 
 /// A limit that differs from its default.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +32,7 @@ impl Rule {
             HostPattern::OneLevelWildcard(suffix) => {
                 format!(" (any host of one label before `{suffix}`)")
             }
+            HostPattern::Network(net) => format!(" (any address in {net}, no name)"),
             HostPattern::Exact(_) | HostPattern::Ip(_) => String::new(),
         };
         let path = match self.prefix.as_str() {
@@ -49,13 +53,122 @@ impl HttpGrant {
     pub fn explain(&self) -> String {
         let mut reach = vec![if self.private {
             "private addresses allowed".to_owned()
-        } else {
+        } else if self.networks.is_empty() {
             "public addresses only".to_owned()
+        } else {
+            let nets: Vec<String> = self.networks.iter().map(ToString::to_string).collect();
+            format!("public addresses, and those in {}", nets.join(", "))
         }];
         if let Some(ca) = &self.ca {
             reach.push(format!("trusting only {}", ca.display()));
         }
+        if let Some(identity) = &self.identity {
+            let certificate = identity.certificate.display();
+            reach.push(format!("as the holder of the certificate {certificate}"));
+        }
+        if let Some(credential) = &self.credential {
+            let clear = match self.rule.scheme {
+                crate::Scheme::Http => ", which anyone on the way can read",
+                crate::Scheme::Https => "",
+            };
+            reach.push(format!("the host adds {}{clear}", credential.explain()));
+        }
+        reach.extend(self.limits.explain());
         format!("{} ({})", self.rule.explain(), reach.join("; "))
+    }
+}
+
+impl SecretSource {
+    /// Where the secret comes from in plain words. Arguments of a command are
+    /// left out: they may say more than they should.
+    pub fn explain(&self) -> String {
+        match self {
+            Self::File(path) => format!("the file {}", path.display()),
+            Self::Env(name) => format!("servo's variable {name}"),
+            Self::Command(argv) => {
+                let program = argv.first().map_or("", String::as_str);
+                format!("the output of {program}")
+            }
+        }
+    }
+}
+
+impl Credential {
+    /// Its kind and where its secrets come from, after "the host adds". The
+    /// secrets themselves are not known here.
+    pub fn explain(&self) -> String {
+        match self {
+            Self::Bearer(secret) => format!("a bearer token from {}", secret.explain()),
+            Self::Basic { user, password } => {
+                format!(
+                    "the user `{user}` with a password from {}",
+                    password.explain()
+                )
+            }
+            Self::Header { name, secret, .. } => {
+                format!(
+                    "the header `{name}` with a secret from {}",
+                    secret.explain()
+                )
+            }
+            Self::SigV4 {
+                service,
+                region,
+                secret_access_key,
+                ..
+            } => format!(
+                "a signature of AWS for {service} in {region} with a key from {}",
+                secret_access_key.explain()
+            ),
+            Self::OAuth2 {
+                token,
+                private,
+                client_id,
+                client_secret,
+                scope,
+                ..
+            } => {
+                let scope = match scope.as_str() {
+                    "" => String::new(),
+                    scope => format!(" for {scope}"),
+                };
+                let private = if *private {
+                    " (private addresses allowed)"
+                } else {
+                    ""
+                };
+                format!(
+                    "a token{scope} that it gets from {}{}{private} as the client `{client_id}` with \
+                     a secret from {}",
+                    token.origin(),
+                    token.prefix,
+                    client_secret.explain()
+                )
+            }
+        }
+    }
+}
+
+impl RuleLimits {
+    /// What is limited here, in plain words; none when nothing is.
+    pub fn explain(&self) -> Option<String> {
+        let size =
+            |bytes: Option<u64>, of: &str| bytes.map(|bytes| format!("{} {of}", ByteSize(bytes)));
+        let parts: Vec<String> = [
+            self.rate.map(|rate| format!("{rate} requests")),
+            self.concurrency.map(|most| format!("{most} at once")),
+            size(self.request_bytes, "a request"),
+            size(self.response_bytes, "a response"),
+            size(
+                self.decompressed_bytes,
+                "a response once it is decompressed",
+            ),
+            self.time.map(|time| format!("{} each", Span(time))),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        (!parts.is_empty()).then(|| format!("at most {}", parts.join(", ")))
     }
 }
 

@@ -143,7 +143,8 @@ fn check_name(name: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn absolute(path: &Path) -> Option<PathBuf> {
+/// The path without `.` and `..`; none where that leads out of the root, or is it.
+pub(crate) fn absolute(path: &Path) -> Option<PathBuf> {
     let mut out = PathBuf::new();
     for part in path.components() {
         match part {

@@ -1,15 +1,14 @@
 //! What an operator grants to one driver: as written, and as understood.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::folder;
-use crate::placeholder::fill;
+use crate::http_grant::Surroundings;
 use crate::{
-    Budget, ByteSize, FolderGrant, FolderSpec, HttpRules, LimitsSpec, PolicyError, PolicyErrors,
-    Scheme,
+    Budget, ByteSize, FolderGrant, FolderSpec, HttpGrantSpec, HttpRules, LimitsSpec, Networks,
+    PolicyError, PolicyErrors, exposure, folder,
 };
 
 /// The most a scratch folder may hold. It lives in memory or on the host's
@@ -32,22 +31,6 @@ pub struct GrantsSpec {
     /// Limits that differ from the defaults.
     #[serde(default)]
     pub limits: LimitsSpec,
-}
-
-/// One rule as the operator writes it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct HttpGrantSpec {
-    /// `GET,POST https://host[:port]/prefix`; may hold `${config.key}`.
-    #[schemars(extend("examples" = ["GET https://prometheus.example/api/v1/"]))]
-    pub rule: String,
-    /// May it reach loopback, private and similar addresses?
-    #[serde(default)]
-    pub private: bool,
-    /// A file with the only certificate authority to trust for this rule;
-    /// relative to the file that holds the grant.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ca: Option<PathBuf>,
 }
 
 /// Grants in which nothing is left to interpret.
@@ -92,26 +75,35 @@ impl GrantsSpec {
         config: &serde_json::Value,
         base: &Path,
     ) -> Result<Grants, PolicyErrors> {
-        let mut wrong = Vec::new();
-        let mut rules = Vec::with_capacity(self.http.len());
-        for (index, spec) in self.http.iter().enumerate() {
-            let rule = match fill(&spec.rule, config, &format!("grants.http[{index}].rule")) {
-                Ok(rule) => rule,
-                Err(error) => {
-                    wrong.push(error);
-                    continue;
-                }
-            };
-            if spec.ca.is_some() && rule.scheme == Scheme::Http {
-                wrong.push(PolicyError::Grant {
-                    key: format!("grants.http[{index}].ca"),
-                    problem: "a plain http rule has no certificate to check; write https, or \
-                              remove `ca`"
-                        .to_owned(),
-                });
-            }
-            rules.push((rule, spec.private, spec.ca.as_ref().map(|ca| base.join(ca))));
-        }
+        self.resolve_within(config, base, &Networks::default())
+    }
+
+    /// The same where networks have names.
+    ///
+    /// # Errors
+    /// All that is wrong, by key.
+    pub fn resolve_within(
+        &self,
+        config: &serde_json::Value,
+        base: &Path,
+        networks: &Networks,
+    ) -> Result<Grants, PolicyErrors> {
+        let (mut wrong, mut wrong_limits) = (Vec::new(), Vec::new());
+        let budget = self.limits.resolve_into(&mut wrong_limits);
+        let around = Surroundings {
+            config,
+            base,
+            networks,
+            budget: Some(&budget).filter(|_| wrong_limits.is_empty()),
+        };
+        let rules: Vec<_> = self
+            .http
+            .iter()
+            .enumerate()
+            .filter_map(|(index, spec)| {
+                spec.resolve(&format!("grants.http[{index}]"), &around, &mut wrong)
+            })
+            .collect();
         // The rules' errors count them, so none may be missing.
         let http = if rules.len() == self.http.len() {
             HttpRules::new(rules).unwrap_or_else(|error| {
@@ -122,6 +114,7 @@ impl GrantsSpec {
             HttpRules::none()
         };
         let folders = folder::resolve(&self.folders, base, &mut wrong);
+        exposure::check(&http, &folders, &mut wrong);
         if let Some(scratch) = self.scratch
             && (scratch < ByteSize::kib(4) || scratch > SCRATCH_TOP)
         {
@@ -133,7 +126,7 @@ impl GrantsSpec {
                 ),
             });
         }
-        let budget = self.limits.resolve_into(&mut wrong);
+        wrong.append(&mut wrong_limits);
         match PolicyErrors::of(wrong) {
             Some(errors) => Err(errors),
             None => Ok(Grants {

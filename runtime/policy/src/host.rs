@@ -7,9 +7,18 @@
 //! `127.1`, `[::ffff:7f00:1]`, zone ids) is refused by its look, before any
 //! rule is tried. Names beyond ASCII are refused: the punycode form says which
 //! of several look-alikes is meant.
+//!
+//! A rule may name a network as its host. It stands in braces, since its slash
+//! would otherwise begin the path: `http://{10.20.0.0/16}:8080/metrics`. It is
+//! about requests whose host is an address literal; a name never matches it,
+//! whatever the name resolves to.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::IpNet;
+
+use crate::network;
 
 /// A host in canonical form.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -27,6 +36,8 @@ pub enum HostPattern {
     Exact(Box<str>),
     /// This address literal and no other spelling of it.
     Ip(IpAddr),
+    /// `{10.20.0.0/16}`: every address literal in this network, no name.
+    Network(IpNet),
     /// `*.example.com`: exactly one label in front. Holds `.example.com`, with
     /// its dot, so that a match cannot begin in the middle of a label.
     OneLevelWildcard(Box<str>),
@@ -51,6 +62,16 @@ impl Host {
 
 impl HostPattern {
     pub(crate) fn parse(text: &str) -> Result<Self, HostError> {
+        if let Some(rest) = text.strip_prefix('{') {
+            let inner = rest.strip_suffix('}').ok_or((
+                text.len(),
+                "a network must end with `}`".to_owned(),
+                "write the network in braces, as in {10.20.0.0/16}",
+            ))?;
+            return network::parse(inner)
+                .map(Self::Network)
+                .map_err(|(at, problem, hint)| (at + 1, problem, hint));
+        }
         let Some(rest) = text.strip_prefix("*.") else {
             if let Some(at) = text.find('*') {
                 return Err((
@@ -81,6 +102,7 @@ impl HostPattern {
         match (self, host) {
             (Self::Exact(rule), Host::Name(name)) => rule == name,
             (Self::Ip(rule), Host::Ip(ip)) => rule == ip,
+            (Self::Network(net), Host::Ip(ip)) => net.contains(ip),
             (Self::OneLevelWildcard(suffix), Host::Name(name)) => name
                 .strip_suffix(&**suffix)
                 .is_some_and(|label| !label.is_empty() && !label.contains('.')),
@@ -93,7 +115,22 @@ impl HostPattern {
         match other {
             Self::Exact(name) => self.matches(&Host::Name(name.clone())),
             Self::Ip(ip) => self.matches(&Host::Ip(*ip)),
+            Self::Network(inner) => match self {
+                Self::Network(net) => net.contains(inner),
+                Self::Ip(ip) => inner.prefix_len() == inner.max_prefix_len() && inner.addr() == *ip,
+                Self::Exact(_) | Self::OneLevelWildcard(_) => false,
+            },
             Self::OneLevelWildcard(_) => self == other,
+        }
+    }
+
+    /// Grows with how narrow the pattern is, and is equal for two patterns that
+    /// match one host only when they are the same pattern.
+    pub(crate) fn specificity(&self) -> u8 {
+        match self {
+            Self::Exact(_) | Self::Ip(_) => u8::MAX,
+            Self::Network(net) => net.prefix_len() + 1,
+            Self::OneLevelWildcard(_) => 0,
         }
     }
 }
@@ -114,6 +151,7 @@ impl fmt::Display for HostPattern {
             Self::Exact(name) => f.write_str(name),
             Self::Ip(IpAddr::V4(ip)) => ip.fmt(f),
             Self::Ip(IpAddr::V6(ip)) => write!(f, "[{ip}]"),
+            Self::Network(net) => write!(f, "{{{net}}}"),
             Self::OneLevelWildcard(suffix) => write!(f, "*{suffix}"),
         }
     }

@@ -88,10 +88,11 @@ fn substitute(rule: &str, config: &Value, key: &str) -> Result<String, PolicyErr
         if value.is_empty()
             || value
                 .chars()
-                .any(|c| c.is_control() || c.is_whitespace() || c == '*')
+                .any(|c| c.is_control() || c.is_whitespace() || matches!(c, '*' | '{' | '}'))
         {
             return Err(refuse(
-                "its value is empty, or holds a space, a control character or `*`",
+                "its value is empty, or holds a space, a control character, `*`, `{` or `}`; write one \
+                 plain URL, name or number",
             ));
         }
         if !at_front && value.contains(['/', '\\', '?', '#', '@', '%']) {

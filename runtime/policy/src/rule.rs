@@ -233,7 +233,15 @@ impl FromStr for Rule {
                 )
             })?;
         let authority_at = url_at + scheme_text.len() + 3;
-        let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
+        // The slash of a network in braces does not begin the path.
+        let literal = match rest.starts_with('{') {
+            true => rest.find('}').map_or(0, |at| at + 1),
+            false => 0,
+        };
+        let end = rest
+            .get(literal..)
+            .and_then(|tail| tail.find(['/', '?', '#', '\\']))
+            .map_or(rest.len(), |at| at + literal);
         let (authority, path) = rest.split_at_checked(end).unwrap_or((rest, ""));
         let path_at = authority_at + end;
         if !path.starts_with('/') {
@@ -303,7 +311,7 @@ pub(crate) fn split_authority(
             "leave it out; it hides which host is meant",
         ));
     }
-    let after_literal = text.find(']').map_or(0, |at| at + 1);
+    let after_literal = text.find([']', '}']).map_or(0, |at| at + 1);
     let Some(colon) = text
         .get(after_literal..)
         .and_then(|tail| tail.find(':'))

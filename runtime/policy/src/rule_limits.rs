@@ -11,7 +11,7 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{ByteSize, Span};
+use crate::{Budget, ByteSize, PolicyError, Span};
 
 /// `limits:` of a rule, as the operator writes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -21,7 +21,8 @@ pub struct RuleLimitsSpec {
     /// budget, each second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,
-    /// Requests in flight at once, over all calls of the driver.
+    /// Requests in flight at once, over all calls of the driver; at most what the
+    /// budget gives one call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<u32>,
     /// Bytes of one request body; at most what the budget gives.
@@ -54,6 +55,109 @@ pub struct RuleLimits {
     pub decompressed_bytes: Option<u64>,
     /// One request, from lookup to last byte.
     pub time: Option<Duration>,
+}
+
+const KIB: u64 = 1 << 10;
+const GIB: u64 = 1 << 30;
+
+/// The most requests of a rate; more is a slip.
+const RATE_TOP: u32 = 1_000_000;
+
+/// What an undone encoding may come to.
+const DECOMPRESSED: std::ops::RangeInclusive<u64> = KIB..=64 * GIB;
+
+impl RuleLimitsSpec {
+    /// The limits of one rule; what is wrong with them goes to `wrong`, under
+    /// `key`. A limit above that of the whole call would never bite, hence is
+    /// refused; `budget` is none where that is itself in doubt.
+    pub(crate) fn resolve(
+        &self,
+        key: &str,
+        budget: Option<&Budget>,
+        wrong: &mut Vec<PolicyError>,
+    ) -> RuleLimits {
+        let mut refuse = |name: &str, problem: String| {
+            wrong.push(PolicyError::Grant {
+                key: format!("{key}.{name}"),
+                problem,
+            });
+        };
+        if let Some(rate) = self.rate
+            && rate.requests > RATE_TOP
+        {
+            let problem = format!("{rate} is out of range; use at most {RATE_TOP} requests");
+            refuse("rate", problem);
+        }
+        let mut bounded = |name: &str,
+                           given: Option<u64>,
+                           show: fn(u64) -> String,
+                           whole: Option<(&str, u64)>| {
+            let Some(value) = given else { return };
+            if value == 0 {
+                refuse(
+                    name,
+                    format!("{} is out of range; use at least {}", show(0), show(1)),
+                );
+            } else if let Some((outer, most)) = whole
+                && value > most
+            {
+                let (value, most) = (show(value), show(most));
+                refuse(
+                    name,
+                    format!(
+                        "{value} is more than the whole call may use ({most}); lower it, or raise \
+                         `grants.limits.{outer}`"
+                    ),
+                );
+            }
+        };
+        let whole = |name, of: fn(&Budget) -> u64| budget.map(|budget| (name, of(budget)));
+        let (plain, size): (fn(u64) -> String, fn(u64) -> String) =
+            (|n| n.to_string(), |n| ByteSize(n).to_string());
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        bounded(
+            "concurrency",
+            self.concurrency.map(u64::from),
+            plain,
+            whole("concurrent_requests", |b| b.concurrent_requests.into()),
+        );
+        bounded(
+            "request_bytes",
+            self.request_bytes.map(ByteSize::bytes),
+            size,
+            whole("request_bytes", |b| b.request_bytes),
+        );
+        bounded(
+            "response_bytes",
+            self.response_bytes.map(ByteSize::bytes),
+            size,
+            whole("response_bytes", |b| b.response_bytes),
+        );
+        bounded(
+            "time",
+            self.time.map(|time| millis(time.0)),
+            |ms| Span(Duration::from_millis(ms)).to_string(),
+            budget.map(|budget| ("request_time", millis(budget.request_time))),
+        );
+        if let Some(size) = self.decompressed_bytes
+            && !DECOMPRESSED.contains(&size.bytes())
+        {
+            let (low, high) = (
+                ByteSize(*DECOMPRESSED.start()),
+                ByteSize(*DECOMPRESSED.end()),
+            );
+            let problem = format!("{size} is out of range; use a size from {low} to {high}");
+            refuse("decompressed_bytes", problem);
+        }
+        RuleLimits {
+            rate: self.rate,
+            concurrency: self.concurrency,
+            request_bytes: self.request_bytes.map(ByteSize::bytes),
+            response_bytes: self.response_bytes.map(ByteSize::bytes),
+            decompressed_bytes: self.decompressed_bytes.map(ByteSize::bytes),
+            time: self.time.map(|time| time.0),
+        }
+    }
 }
 
 /// Requests in a time, written `100/s`, `30/m` or `5/h`. So many may also come

@@ -2,9 +2,9 @@
 //!
 //! Rules only allow; nothing denies, so their order cannot matter. When more
 //! than one rule allows a request, the most specific one answers for it (exact
-//! host before wildcard, then the longer prefix), because rules carry
-//! properties (`private`, `ca`) and the narrow one was written with more
-//! thought. Two rules about the same requests are refused at load.
+//! host before network, the longer one first, before wildcard; then the longer
+//! path), because rules carry properties (`private`, `ca`) and the narrow one
+//! was written with more thought. Two rules about the same requests are refused at load.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::denial::{Denial, Problem};
+use crate::network;
 use crate::path::{CanonicalPath, MAX_PATH_AND_QUERY, push_query};
 use ipnet::IpNet;
 
@@ -34,7 +35,8 @@ pub struct HttpGrant {
     pub rule: Rule,
     /// May it reach addresses that are not public?
     pub private: bool,
-    /// The networks it may reach beside public addresses, whatever `private` says.
+    /// The networks it may reach beside public addresses. With `private` there
+    /// are none: that opens more.
     pub networks: Vec<IpNet>,
     /// The only certificate authority trusted for it; the system's when absent.
     pub ca: Option<PathBuf>,
@@ -72,7 +74,8 @@ impl HttpGrant {
         let spelled_out = class == AddressClass::Metadata
             && self.private
             && self.rule.host == HostPattern::Ip(ip);
-        if spelled_out || is_allowed(class, self.private) {
+        let opened = self.private || network::within(&self.networks, ip);
+        if spelled_out || is_allowed(class, opened) {
             Ok(())
         } else {
             Err(class)
@@ -284,9 +287,8 @@ impl HttpRules {
 
 /// Unequal for any two rules that match one request and are not about the same
 /// requests, so that the choice does not depend on their order.
-fn specificity(grant: &HttpGrant) -> (bool, usize) {
-    let exact = !matches!(grant.rule.host, HostPattern::OneLevelWildcard(_));
-    (exact, grant.rule.prefix.len())
+fn specificity(grant: &HttpGrant) -> (u8, usize) {
+    (grant.rule.host.specificity(), grant.rule.prefix.len())
 }
 
 /// Brings a request into canonical form. The decoded path comes along when it

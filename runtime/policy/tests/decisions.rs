@@ -517,3 +517,158 @@ fn a_denial_stays_short() {
     let rule: Rule = line.split('"').nth(1).unwrap().parse().unwrap();
     assert!(rule.prefix.as_str().ends_with('/'));
 }
+
+#[test]
+fn c8_a_network_is_about_address_literals_only() {
+    let rules = rules(&[
+        "GET http://{10.20.0.0/16}:8080/metrics",
+        "GET http://{fd00:1::/32}/",
+    ]);
+    all_allowed(
+        &rules,
+        &[
+            (
+                "GET http://10.20.0.0:8080|/metrics",
+                "http://10.20.0.0:8080/metrics",
+            ),
+            (
+                "GET http://10.20.255.255:8080|/metrics/x",
+                "http://10.20.255.255:8080/metrics/x",
+            ),
+            ("GET http://[fd00:1::7]|/", "http://[fd00:1::7]/"),
+        ],
+    );
+    all_denied(
+        &rules,
+        &[
+            "GET http://10.21.0.0:8080|/metrics",
+            "GET http://10.19.255.255:8080|/metrics",
+            "GET http://10.20.1.1|/metrics",
+            "GET http://10.20.1.1:8080|/",
+            "GET http://{10.20.0.0/16}:8080|/metrics",
+            "GET http://10.20.0.0/16:8080|/metrics",
+            "GET http://10.20.1.1.example:8080|/metrics",
+            "GET http://[::ffff:10.20.1.1]:8080|/metrics",
+            "GET http://[64:ff9b::a14:101]:8080|/metrics",
+            "GET http://169087233:8080|/metrics",
+            "GET http://10.20.257:8080|/metrics",
+            "GET http://[fd00:2::7]|/",
+            "GET http://[fd00:1::7%25eth0]|/",
+        ],
+    );
+}
+
+#[test]
+fn j2_the_narrower_of_two_networks_answers() {
+    let lines = [
+        "GET http://{10.0.0.0/8}/a",
+        "GET http://{10.1.0.0/16}/",
+        "GET http://10.1.2.3/",
+        "GET http://{10.1.0.0/16}/a",
+    ];
+    let rules = rules(&lines);
+    for (request, answering) in [
+        ("GET http://10.2.0.1|/a", 0),
+        ("GET http://10.1.0.1|/b", 1),
+        ("GET http://10.1.0.1|/a", 3),
+        ("GET http://10.1.2.3|/a", 2),
+    ] {
+        let (authority, path_and_query) = request[11..].split_once('|').unwrap();
+        let head = RequestHead {
+            method: "GET",
+            scheme: "http",
+            authority,
+            path_and_query,
+        };
+        assert_eq!(rules.decide(&head).unwrap().rule.0, answering, "{request}");
+    }
+    let twice = ["GET http://{10.1.0.0/16}/", "GET,PUT http://{10.1.0.0/16}/"];
+    let parsed = twice.map(|line| (line.parse::<Rule>().unwrap(), false, None));
+    assert!(HttpRules::new(parsed).is_err());
+}
+
+#[test]
+fn a_network_covers_what_lies_in_it() {
+    let rules = rules(&["GET http://{10.1.0.0/16}/api"]);
+    for (ask, all, some) in [
+        ("GET http://{10.1.2.0/24}/api", true, true),
+        ("GET http://10.1.2.3/api/x", true, true),
+        ("GET http://{10.0.0.0/8}/api", false, true),
+        ("GET http://{10.2.0.0/16}/api", false, false),
+        ("GET http://10.2.0.1/api", false, false),
+        ("GET http://a.example/api", false, false),
+    ] {
+        let rule: Rule = ask.parse().unwrap();
+        assert_eq!(rules.cover(&rule), all, "{ask}");
+        assert_eq!(rules.touch(&rule), some, "{ask}");
+    }
+}
+
+#[test]
+fn a_denial_knows_networks() {
+    let rules = rules(&["GET http://{10.1.0.0/16}:8080/metrics"]);
+    let denial = decide(&rules, "GET http://10.2.0.1:8080|/metrics").unwrap_err();
+    assert_eq!(
+        denial.to_string(),
+        "GET http://10.2.0.1:8080/metrics is not granted; the nearest rule, \
+         `GET http://{10.1.0.0/16}:8080/metrics`, differs in the network\n\
+         to allow it, add to `grants.http`:\n  \
+         - { rule: \"GET http://10.2.0.1:8080/metrics\", private: true }\n\
+         before you do: plain http can be read and changed by anyone on the way\n\
+         before you do: `private: true` lets the driver reach services of this machine and its \
+         networks, many of which ask for no password"
+    );
+    // A name is not beside a network, whatever it resolves to.
+    let denial = decide(&rules, "GET http://a.example:8080|/metrics").unwrap_err();
+    assert_eq!(denial.reason(), &DenialReason::NoRule(None));
+}
+
+#[test]
+fn a_denied_address_beside_networks_says_which_line_to_change() {
+    let grant = |rule: &str| servo_policy::HttpGrant {
+        networks: vec!["10.1.0.0/16".parse().unwrap()],
+        ca: Some("/ca.pem".into()),
+        ..servo_policy::HttpGrant::from((rule.parse::<Rule>().unwrap(), false, None))
+    };
+    for (rule, authority, line) in [
+        (
+            "GET https://10.2.0.1/",
+            "10.2.0.1",
+            "- { rule: \"GET https://10.2.0.1/\", networks: [10.1.0.0/16, 10.2.0.1/32] }",
+        ),
+        (
+            "GET https://a.example/",
+            "a.example",
+            "- { rule: \"GET https://a.example/\", networks: [10.1.0.0/16, NETWORK] }",
+        ),
+    ] {
+        let rules = HttpRules::new([grant(rule)]).unwrap();
+        let allowed = rules
+            .decide(&RequestHead {
+                method: "GET",
+                scheme: "https",
+                authority,
+                path_and_query: "/",
+            })
+            .unwrap();
+        let class = rules
+            .get(allowed.rule)
+            .unwrap()
+            .admits("10.2.0.1".parse().unwrap())
+            .unwrap_err();
+        let denial = servo_policy::Denial::address(
+            rules.get(allowed.rule).unwrap(),
+            allowed.method,
+            &allowed.target,
+            class,
+        );
+        assert_eq!(denial.suggestion(), Some(line));
+        let text = denial.to_string();
+        assert!(text.contains("keep them"), "{text}");
+        // Where a name leads is not told.
+        assert!(
+            authority != "a.example" || !text.contains("10.2.0.1"),
+            "{text}"
+        );
+    }
+}

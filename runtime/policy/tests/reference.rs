@@ -20,8 +20,7 @@ use servo_policy::{HttpRules, RequestHead, Rule};
 fn reference(rule: &str, method: &str, scheme: &str, authority: &str, path: &str) -> bool {
     let (methods, url) = rule.split_once(' ').unwrap();
     let (rule_scheme, rest) = url.split_once("://").unwrap();
-    let slash = rest.find('/').unwrap();
-    let (rule_authority, rule_path) = rest.split_at(slash);
+    let (rule_authority, rule_path) = parts(rest);
 
     if !methods.split(',').any(|m| m == method) || rule_scheme != scheme {
         return false;
@@ -33,6 +32,7 @@ fn reference(rule: &str, method: &str, scheme: &str, authority: &str, path: &str
         return false;
     };
     let host_matches = match rule_host.strip_prefix("*.") {
+        None if rule_host.starts_with('{') => in_network(&rule_host, &host),
         None => rule_host == host,
         Some(base) => match host.split_once('.') {
             Some((first, rest)) => !first.is_empty() && rest == base,
@@ -57,14 +57,64 @@ fn reference(rule: &str, method: &str, scheme: &str, authority: &str, path: &str
     }
 }
 
+/// Authority and path of a rule: the path begins at the first slash that is not
+/// in braces.
+fn parts(rest: &str) -> (&str, &str) {
+    let braces = rest.find('}').unwrap_or(0);
+    rest.split_at(braces + rest[braces..].find('/').unwrap())
+}
+
+/// The bits of an address, from the most significant one, by counting.
+fn bits(address: &str) -> Option<String> {
+    let groups: Vec<String> = if address.contains('.') {
+        let parts: Vec<&str> = address.split('.').collect();
+        let byte = |part: &&str| {
+            let number: u8 = part.parse().ok()?;
+            (number.to_string() == **part).then(|| format!("{number:08b}"))
+        };
+        let bytes: Option<Vec<String>> = parts.iter().map(byte).collect();
+        bytes.filter(|bytes| bytes.len() == 4)?
+    } else {
+        let (head, tail) = address.split_once("::")?;
+        let words = |text: &str| -> Option<Vec<String>> {
+            let words = text.split(':').filter(|word| !word.is_empty());
+            words
+                .map(|w| Some(format!("{:016b}", u16::from_str_radix(w, 16).ok()?)))
+                .collect()
+        };
+        let (head, tail) = (words(head)?, words(tail)?);
+        let zeros = vec!["0".repeat(16); 8 - head.len() - tail.len()];
+        [head, zeros, tail].concat()
+    };
+    Some(groups.concat())
+}
+
+fn in_network(braced: &str, host: &str) -> bool {
+    let (network, length) = braced[1..braced.len() - 1].split_once('/').unwrap();
+    let length: usize = length.parse().unwrap();
+    let host = host.trim_matches(['[', ']']);
+    match (bits(network), bits(host)) {
+        (Some(network), Some(host)) => {
+            network.len() == host.len() && network[..length] == host[..length]
+        }
+        _ => false,
+    }
+}
+
 fn authority_of(text: &str, scheme: &str) -> Option<(String, u16)> {
-    if text
-        .chars()
-        .any(|c| "@/\\?#% \t".contains(c) || !c.is_ascii() || c.is_control())
-    {
+    let braced = text.starts_with('{');
+    if text.chars().any(|c| {
+        ("@/\\?#% \t".contains(c) && !(braced && c == '/')) || !c.is_ascii() || c.is_control()
+    }) {
         return None;
     }
-    let (host, port) = match text.split_once(':') {
+    // The colons of an address are in brackets or braces.
+    let from = text.find([']', '}']).unwrap_or(0);
+    let (literal, rest) = text.split_at(from);
+    let (host, port) = match rest
+        .split_once(':')
+        .map(|(more, port)| (&text[..literal.len() + more.len()], port))
+    {
         None => (text, if scheme == "https" { 443 } else { 80 }),
         Some((host, port)) => {
             let number: u16 = port.parse().ok()?;
@@ -74,7 +124,23 @@ fn authority_of(text: &str, scheme: &str) -> Option<(String, u16)> {
             (host, number)
         }
     };
+    if braced || host.starts_with('[') {
+        let ends = host.ends_with(if braced { '}' } else { ']' });
+        let known = braced || LITERALS.contains(&host.to_ascii_lowercase().as_str());
+        return (ends && known).then(|| (host.to_ascii_lowercase(), port));
+    }
     let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    if host.ends_with(|c: char| c.is_ascii_digit())
+        && !LITERALS.contains(&text.split(':').next().unwrap())
+    {
+        // Near misses of an address are not the matter of this reference.
+        let last = host.rsplit('.').next().unwrap();
+        if last.bytes().all(|b| b.is_ascii_digit()) {
+            return bits(&host)
+                .filter(|_| !text.contains(".:") && !text.ends_with('.'))
+                .map(|_| (host, port));
+        }
+    }
     let labels: Vec<&str> = host.split('.').collect();
     let all_fine = labels
         .iter()
@@ -137,7 +203,18 @@ const HOSTS: &[&str] = &[
     "localhost",
     "*.a.example",
     "*.example.org",
+    "10.1.2.3",
+    "{10.1.2.0/24}",
+    "{10.1.0.0/16}",
+    "{10.0.0.0/8}",
+    "{10.1.2.3/32}",
+    "[fd00:1::5]",
+    "{fd00:1::/32}",
+    "{fd00:1::/48}",
 ];
+
+/// The IPv6 addresses that requests are made of.
+const LITERALS: &[&str] = &["[fd00:1::5]", "[fd00:1::6]", "[fd00:2::5]"];
 const PORTS: &[&str] = &["", ":80", ":443", ":8080"];
 const SEGMENTS: &[&str] = &[
     "v1", "v2", "api", "a b", "\u{e9}", "x%y", "$", "evil", "V1", "~",
@@ -226,6 +303,13 @@ fn request() -> impl Strategy<Value = (String, String, String, String)> {
             "q.example.org",
             "localhost",
             "x.y.a.example",
+            "10.1.2.3",
+            "10.1.2.4",
+            "10.1.3.3",
+            "10.2.0.1",
+            "[fd00:1::5]",
+            "[fd00:1::6]",
+            "[fd00:2::5]",
         ][..],
     );
     (
@@ -237,6 +321,21 @@ fn request() -> impl Strategy<Value = (String, String, String, String)> {
         .prop_map(|(method, scheme, authority, path)| {
             (method.into(), scheme.into(), authority, path)
         })
+}
+
+/// A host that the authority of a rule is about.
+fn inhabitant(authority: &str) -> String {
+    let Some((inner, port)) = authority
+        .strip_prefix('{')
+        .and_then(|rest| rest.split_once('}'))
+    else {
+        return authority.replace('*', "w");
+    };
+    let (address, _) = inner.split_once('/').unwrap();
+    match address.strip_suffix("::") {
+        Some(head) => format!("[{head}::5]{port}"),
+        None => format!("{address}{port}"),
+    }
 }
 
 proptest! {
@@ -255,8 +354,8 @@ proptest! {
             Some(index) => {
                 let url = index.get(&lines).split_once(' ').unwrap().1;
                 let (scheme, rest) = url.split_once("://").unwrap();
-                let (authority, prefix) = rest.split_at(rest.find('/').unwrap());
-                (scheme.to_owned(), authority.replace('*', "w"), format!("{}{path}", prefix.trim_end_matches('/')))
+                let (authority, prefix) = parts(rest);
+                (scheme.to_owned(), inhabitant(authority), format!("{}{path}", prefix.trim_end_matches('/')))
             }
         };
         let parsed: Vec<Rule> = lines.iter().map(|l| l.parse().unwrap()).collect();
@@ -268,6 +367,32 @@ proptest! {
         prop_assert_eq!(rules.decide(&head).is_ok(), expected && query_ok, "{:?} {:?}", lines, head);
     }
 
+    /// Whichever order the rules stand in, the same one answers.
+    #[test]
+    fn j2_the_order_of_rules_does_not_matter(
+        lines in proptest::collection::btree_set(rule(), 1..6),
+        (method, scheme, authority, path) in request(),
+        shuffle in any::<u64>(),
+    ) {
+        let lines: Vec<String> = lines.into_iter().collect();
+        let mut shuffled = lines.clone();
+        for at in (1..shuffled.len()).rev() {
+            shuffled.swap(at, usize::try_from(shuffle >> at).unwrap() % (at + 1));
+        }
+        let parse = |lines: &[String]| HttpRules::new(lines.iter().map(|l| (l.parse::<Rule>().unwrap(), false, None)));
+        let (Ok(one), Ok(other)) = (parse(&lines), parse(&shuffled)) else {
+            prop_assert_eq!(parse(&lines).is_ok(), parse(&shuffled).is_ok());
+            return Ok(());
+        };
+        let head = RequestHead { method: &method, scheme: &scheme, authority: &authority, path_and_query: &path };
+        let answer = |rules: &HttpRules| rules.decide(&head).ok().map(|allowed| rules.get(allowed.rule).unwrap().rule.clone());
+        prop_assert_eq!(answer(&one), answer(&other));
+        for rule in one.iter().map(|grant| &grant.rule) {
+            prop_assert_eq!(one.cover(rule), other.cover(rule));
+            prop_assert!(one.touch(rule));
+        }
+    }
+
     /// What was allowed, sent as it is, is allowed by the same rule and is the
     /// same text again: there is one canonical form.
     #[test]
@@ -275,8 +400,8 @@ proptest! {
         let rule: Rule = line.parse().unwrap();
         let rules = HttpRules::new([(rule, true, None)]).unwrap();
         let (scheme, rest) = line.split_once(' ').unwrap().1.split_once("://").unwrap();
-        let (authority, prefix) = rest.split_at(rest.find('/').unwrap());
-        let authority = authority.replace('*', "W");
+        let (authority, prefix) = parts(rest);
+        let authority = inhabitant(authority);
         let path = format!("{}{path}?{query}", prefix.trim_end_matches('/'));
         let method = line.split([',', ' ']).next().unwrap();
         let head = RequestHead { method, scheme, authority: &authority, path_and_query: &path };

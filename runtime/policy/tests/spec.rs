@@ -250,6 +250,22 @@ fn rules_that_do_not_follow_the_grammar() {
         ("GET http://a/b?c", 14, "query"),
         ("GET http://a/b#c", 14, "fragment"),
         ("GET http://a\\b/", 12, "path is missing"),
+        ("GET http://{10.0.0.0/8/", 20, "end with `}`"),
+        ("GET http://{10.0.0.0/8}", 23, "path is missing"),
+        ("GET http://{10.0.0.0}/", 20, "prefix"),
+        ("GET http://{10.0.0.1/8}/", 12, "10.0.0.0/8"),
+        ("GET http://{10.0.0.0/0}/", 21, "wider"),
+        ("GET http://{10.0.0.0/7}/", 21, "wider"),
+        ("GET http://{10.0.0.0/08}/", 21, "prefix"),
+        ("GET http://{fd00::/8}/", 19, "wider"),
+        ("GET http://{::ffff:10.0.0.0/112}/", 12, "IPv6 dress"),
+        ("GET http://{FD00:1:0::/32}/", 12, "canonical"),
+        ("GET http://{10.0.0.0/8}x/", 24, "end with `}`"),
+        ("GET http://x{10.0.0.0/8}/", 12, "cannot be part"),
+        ("GET http://[10.0.0.0/8]/", 11, "IPv6"),
+        ("GET http://{office}/", 12, "neither"),
+        ("GET http://{}/", 12, "neither"),
+        ("GET http://*.{10.0.0.0/8}/", 13, "cannot be part"),
     ] {
         let error = rule.parse::<Rule>().expect_err(rule);
         assert_eq!(error.offset, offset, "{rule:?}: {error}");
@@ -288,6 +304,11 @@ fn rules_print_as_they_are_read() {
             "GET https://*.Example.com/x/",
             "GET https://*.example.com/x/",
         ),
+        (
+            "GET http://{10.20.0.0/16}:8080/metrics",
+            "GET http://{10.20.0.0/16}:8080/metrics",
+        ),
+        ("GET http://{FD00:1::/32}:80/", "GET http://{fd00:1::/32}/"),
     ] {
         let rule: Rule = text.parse().unwrap();
         assert_eq!(rule.to_string(), canonical);

@@ -173,8 +173,12 @@ impl Whereabouts<'_> {
 
     /// A key that is missing from the mapping that begins at the place.
     fn inside(&self, name: &str) -> String {
-        match self.ask(Places::value_at) {
-            Some(outer) => within(&outer, name),
+        if let Some(outer) = self.ask(Places::value_at) {
+            return within(&outer, name);
+        }
+        // The parser points at the first key of a mapping in braces.
+        match self.ask(Places::key_at) {
+            Some(first) => within(first.rsplit_once('.').map_or("", |(outer, _)| outer), name),
             None => self.key(name),
         }
     }

@@ -10,32 +10,46 @@ use servo_policy::{PolicyError, PolicyErrors};
 
 use super::DriverRole;
 use super::error::{ConfigError, ConfigErrors, Stretch};
-use super::places::Places;
+use super::places::{Places, within};
 
-/// The errors of the policy as errors of the file.
+/// The errors about a driver's grants as errors of the file.
 pub(super) fn explain(
     errors: &PolicyErrors,
     role: DriverRole,
     file: &Path,
     text: &str,
 ) -> ConfigErrors {
-    let places = Places::of(text);
-    let one = |error: &PolicyError| {
-        let key = format!("drivers.{role}.{}", error.key());
-        let (problem, remedy) = words(error, role);
-        let explained = ConfigError::new(file, problem, remedy).with_key(&key);
-        let whole = matches!(error, PolicyError::Overlap { .. });
-        let shown = if whole { format!("{key}.rule") } else { key };
-        match places.find(&shown) {
-            Some(stretch) => explained.at(text, inside(error, stretch, text)),
-            None => explained,
-        }
-    };
+    let (places, section) = (Places::of(text), format!("drivers.{role}"));
+    let one = |error: &PolicyError| one(error, &section, &places, file, text);
     ConfigErrors::from_all(errors.iter().map(one))
 }
 
+/// The first of the errors about what holds for the whole file.
+pub(super) fn first(errors: &PolicyErrors, file: &Path, text: &str) -> ConfigError {
+    let error = errors.clone().into_first();
+    one(&error, "", &Places::of(text), file, text)
+}
+
+fn one(
+    error: &PolicyError,
+    section: &str,
+    places: &Places,
+    file: &Path,
+    text: &str,
+) -> ConfigError {
+    let key = within(section, &error.key());
+    let (problem, remedy) = words(error, section);
+    let explained = ConfigError::new(file, problem, remedy).with_key(&key);
+    let whole = matches!(error, PolicyError::Overlap { .. });
+    let shown = if whole { format!("{key}.rule") } else { key };
+    match places.find(&shown) {
+        Some(stretch) => explained.at(text, inside(error, stretch, text)),
+        None => explained,
+    }
+}
+
 /// Problem and remedy.
-fn words(error: &PolicyError, role: DriverRole) -> (String, String) {
+fn words(error: &PolicyError, section: &str) -> (String, String) {
     match error {
         PolicyError::Rule { error, .. } => (
             format!("{} in the rule `{}`", error.problem, printable(&error.rule)),
@@ -50,7 +64,7 @@ fn words(error: &PolicyError, role: DriverRole) -> (String, String) {
             let name = placeholder.strip_prefix("config.").unwrap_or(placeholder);
             let remedy = if problem.ends_with("has no such key") {
                 format!(
-                    "add `{name}` to `drivers.{role}.config`, or write what it stands for into \
+                    "add `{name}` to `{section}.config`, or write what it stands for into \
                      the rule"
                 )
             } else {
@@ -72,10 +86,7 @@ fn words(error: &PolicyError, role: DriverRole) -> (String, String) {
             format!("this rule and {other} are about the same requests ({rule})"),
             "merge the two into one, so that the order of the rules cannot matter".to_owned(),
         ),
-        other => (
-            other.to_string(),
-            format!("see `grants` under drivers.{role}"),
-        ),
+        other => (other.to_string(), format!("see `grants` under {section}")),
     }
 }
 

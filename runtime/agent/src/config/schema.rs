@@ -5,8 +5,8 @@
 //! (which rules contradict each other, which limit is too large) is left to
 //! `servo check`.
 
-use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
+use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 use servo_policy::Budget;
 
@@ -32,6 +32,20 @@ impl ConfigFile {
         unfold(&mut schema);
         schema
     }
+}
+
+/// Names for networks. The parser knows which networks there are.
+pub(super) fn networks(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "additionalProperties": {
+            "type": "array",
+            "minItems": 1,
+            "items": { "type": "string", "pattern": "^[0-9A-Fa-f.:]+/[0-9]{1,3}$" },
+        },
+        "propertyNames": { "pattern": "^[a-z][a-z0-9-]{0,62}$" },
+        "examples": [{ "office": ["10.1.0.0/16", "fd00:1::/48"] }],
+    })
 }
 
 /// Descriptions come from text that is folded for the width of a page.

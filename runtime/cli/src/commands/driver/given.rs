@@ -3,14 +3,14 @@
 //! Flags are laid over the file: a `--set` replaces an entry, an `--allow`
 //! adds a rule. What they make goes through the same parser as `servo.yaml`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use servo_agent::{ConfigFile, DriverRole};
 use servo_artifact::DriverKind;
 use servo_host::{DriverHost, Sandboxed, default_code_folder};
-use servo_policy::{FolderSpec, GrantsSpec, HttpGrantSpec, LimitsSpec};
+use servo_policy::{FolderSpec, GrantsSpec, HttpGrantSpec, LimitsSpec, Networks};
 use servo_sandbox::{FileState, MemoryState, StateStore};
 
 use super::role;
@@ -21,11 +21,16 @@ use crate::exit::Failed;
 pub(super) async fn driver(artifact: &Path, given: &GrantArgs) -> Result<Sandboxed, Failed> {
     let host = DriverHost::new(default_code_folder().as_deref()).map_err(Failed::ran)?;
     let driver = host.load(artifact).await.map_err(Failed::usage)?;
-    let (config, grants, base) = read(given, driver.manifest().kind)?;
+    let Given {
+        config,
+        grants,
+        base,
+        networks,
+    } = read(given, driver.manifest().kind)?;
     // Grants speak of absolute paths only.
     let base = std::path::absolute(&base).unwrap_or(base);
     let grants = grants
-        .resolve(&Value::Object(config.clone()), &base)
+        .resolve_within(&Value::Object(config.clone()), &base, &networks)
         .map_err(Failed::usage)?;
     let state: Arc<dyn StateStore> = match &given.state {
         Some(path) => Arc::new(FileState::new(path.clone())),
@@ -35,12 +40,20 @@ pub(super) async fn driver(artifact: &Path, given: &GrantArgs) -> Result<Sandbox
         .map_err(Failed::usage)
 }
 
-type Given = (Map<String, Value>, GrantsSpec, std::path::PathBuf);
+/// What a file and the flags say together.
+struct Given {
+    config: Map<String, Value>,
+    grants: GrantsSpec,
+    /// Where relative paths begin.
+    base: PathBuf,
+    networks: Networks,
+}
 
 fn read(given: &GrantArgs, kind: DriverKind) -> Result<Given, Failed> {
     let mut config = Map::new();
     let mut grants = GrantsSpec::default();
-    let mut base = std::path::PathBuf::from(".");
+    let mut base = PathBuf::from(".");
+    let mut networks = Networks::default();
     if let Some(path) = &given.config {
         let file = ConfigFile::read(path).map_err(Failed::usage)?;
         let role: DriverRole = role(kind);
@@ -50,6 +63,7 @@ fn read(given: &GrantArgs, kind: DriverKind) -> Result<Given, Failed> {
         config = section.config.clone();
         grants = section.grants.clone();
         base = file.base().to_owned();
+        networks.clone_from(&file.networks);
     }
     for entry in &given.set {
         let (key, value) = split(entry, "--set", "KEY=VALUE")?;
@@ -59,14 +73,19 @@ fn read(given: &GrantArgs, kind: DriverKind) -> Result<Given, Failed> {
         grants.http.extend(rules.iter().map(|rule| HttpGrantSpec {
             rule: rule.clone(),
             private,
-            ca: None,
+            ..HttpGrantSpec::default()
         }));
     }
     for entry in &given.folder {
         grants.folders.push(folder(entry)?);
     }
     grants.limits = limits(&grants.limits, &given.limit)?;
-    Ok((config, grants, base))
+    Ok(Given {
+        config,
+        grants,
+        base,
+        networks,
+    })
 }
 
 fn split<'a>(entry: &'a str, flag: &str, form: &str) -> Result<(&'a str, &'a str), Failed> {

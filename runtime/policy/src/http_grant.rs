@@ -1,0 +1,177 @@
+//! One rule of a grant as the operator writes it, with everything that belongs
+//! to it: which addresses it may reach, what it may use, which credential the
+//! host adds.
+
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::credential_check::{Check, InTheClear};
+use crate::placeholder::fill;
+use crate::{
+    BasicSpec, Budget, ClientCertificate, ClientCertificateSpec, HeaderSpec, HttpGrant, Networks,
+    OAuth2Spec, PolicyError, RuleLimitsSpec, Scheme, SecretSpec, SigV4Spec,
+};
+
+/// One rule as the operator writes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HttpGrantSpec {
+    /// `GET,POST https://host[:port]/prefix`; may hold `${config.key}`. A host
+    /// may be a network, in braces: `GET http://{10.20.0.0/16}:8080/metrics`.
+    #[schemars(extend("examples" = ["GET https://prometheus.example/api/v1/"]))]
+    pub rule: String,
+    /// May it reach loopback, private and similar addresses?
+    #[serde(default)]
+    pub private: bool,
+    /// Networks it may reach beside public addresses, by their names in the
+    /// file's `networks` or as they are: `[office, 10.1.0.0/16]`. Narrower than
+    /// `private`, hence not together with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub networks: Option<Vec<String>>,
+    /// A file with the only certificate authority to trust for this rule;
+    /// relative to the file that holds the grant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
+    /// What the rule may use, where that is less than the whole call may.
+    #[serde(default)]
+    pub limits: RuleLimitsSpec,
+    /// A token that the host adds: `authorization: Bearer ...`. The driver never
+    /// sees it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bearer: Option<SecretSpec>,
+    /// A user and a password that the host adds: `authorization: Basic ...`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub basic: Option<BasicSpec>,
+    /// A header of any other name that the host adds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<HeaderSpec>,
+    /// Keys of AWS with which the host signs each request (version 4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sigv4: Option<SigV4Spec>,
+    /// A client of OAuth 2 whose tokens the host gets, adds and renews.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oauth2: Option<OAuth2Spec>,
+    /// The certificate with which the host makes the rule's connections; beside
+    /// any other credential.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_certificate: Option<ClientCertificateSpec>,
+    /// May the credential be sent unencrypted, over plain http? Everyone on the
+    /// way can read and use it then.
+    #[serde(default)]
+    pub plaintext: bool,
+}
+
+/// What the rules of one grant are read against.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) config: &'a serde_json::Value,
+    pub(crate) base: &'a Path,
+    pub(crate) networks: &'a Networks,
+    /// None where the limits of the grant are themselves wrong.
+    pub(crate) budget: Option<&'a Budget>,
+}
+
+impl HttpGrantSpec {
+    /// The rule, understood. What is wrong with it goes to `wrong`, under `key`;
+    /// none when there is no telling which requests it is about.
+    pub(crate) fn resolve(
+        &self,
+        key: &str,
+        around: &Surroundings<'_>,
+        wrong: &mut Vec<PolicyError>,
+    ) -> Option<HttpGrant> {
+        let rule = match fill(&self.rule, around.config, &format!("{key}.rule")) {
+            Ok(rule) => rule,
+            Err(error) => {
+                wrong.push(error);
+                return None;
+            }
+        };
+        let networks = match &self.networks {
+            Some(items) => around
+                .networks
+                .resolve(items, &format!("{key}.networks"), wrong),
+            None => Vec::new(),
+        };
+        let mut check = Check {
+            config: around.config,
+            base: around.base,
+            key,
+            wrong,
+        };
+        if self.private && self.networks.is_some() {
+            check.refuse(
+                "networks",
+                "`private: true` opens every private address already; keep one of `private` and \
+                 `networks`",
+            );
+        }
+        if self.ca.is_some() && rule.scheme == Scheme::Http {
+            check.refuse(
+                "ca",
+                "a plain http rule has no certificate to check; write https, or remove `ca`",
+            );
+        }
+        let before = check.wrong.len();
+        let credential = check.credential(self);
+        let fine = check.wrong.len() == before;
+        let clear = InTheClear {
+            rule: &rule,
+            near: self.private || !networks.is_empty(),
+            spoken: self.plaintext,
+            credential: credential.is_some(),
+        };
+        if fine && let Some(problem) = clear.problem() {
+            let name = clear.name(self.credential_key());
+            check.refuse(name, problem);
+        }
+        let identity = self.client_certificate.as_ref().map(|spec| {
+            if rule.scheme == Scheme::Http {
+                check.refuse(
+                    "client_certificate",
+                    "plain http has no connection with an identity; write https, or remove it",
+                );
+            }
+            for (name, path) in [("certificate", &spec.certificate), ("key", &spec.key)] {
+                if path.as_os_str().is_empty() {
+                    let problem = "the path is empty; write where the file is";
+                    check.refuse(&format!("client_certificate.{name}"), problem);
+                }
+            }
+            ClientCertificate {
+                certificate: around.base.join(&spec.certificate),
+                key: around.base.join(&spec.key),
+            }
+        });
+        let limits = self
+            .limits
+            .resolve(&format!("{key}.limits"), around.budget, wrong);
+        Some(HttpGrant {
+            networks,
+            limits,
+            identity,
+            credential,
+            ..HttpGrant::from((
+                rule,
+                self.private,
+                self.ca.as_ref().map(|ca| around.base.join(ca)),
+            ))
+        })
+    }
+
+    /// The key of its credential.
+    fn credential_key(&self) -> &'static str {
+        match self {
+            Self { basic: Some(_), .. } => "basic",
+            Self {
+                header: Some(_), ..
+            } => "header",
+            Self { sigv4: Some(_), .. } => "sigv4",
+            Self {
+                oauth2: Some(_), ..
+            } => "oauth2",
+            _ => "bearer",
+        }
+    }
+}
