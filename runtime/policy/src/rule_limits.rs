@@ -112,8 +112,8 @@ impl RuleLimitsSpec {
             }
         };
         let whole = |name, of: fn(&Budget) -> u64| budget.map(|budget| (name, of(budget)));
-        let (plain, size): (fn(u64) -> String, fn(u64) -> String) =
-            (|n| n.to_string(), |n| ByteSize(n).to_string());
+        let plain = |n: u64| n.to_string();
+        let size = |n: u64| ByteSize(n).to_string();
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         bounded(
             "concurrency",
