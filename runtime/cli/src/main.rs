@@ -27,6 +27,9 @@ fn main() -> ExitCode {
     };
     logging::start(cli.verbose, share);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
+        // While guests compute, a poll lasts a tick; networks and timers are to
+        // be looked at after each, not after 61.
+        .event_interval(2)
         .enable_all()
         .build()
     {

@@ -67,6 +67,7 @@ impl DriverHost {
             sandbox: Sandbox::new(SandboxOptions {
                 concurrent_steps: 0,
                 cache,
+                ..SandboxOptions::default()
             })?,
             gate: Gate::new(Arc::new(SystemResolver))?,
         })

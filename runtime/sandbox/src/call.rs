@@ -31,7 +31,7 @@ use crate::entry::{self, Answered, Entered, Entry};
 use crate::host::{CallObserver, CallShared, CallState, LogMeter};
 use crate::http::{Hooks, LastDenial};
 use crate::limiter::MemoryLimiter;
-use crate::meter::{CpuExhausted, CpuMeter, Metered};
+use crate::meter::{CpuExhausted, CpuMeter, Metered, courteous};
 use crate::outcome::{End, Limit, Step, StepReport};
 use crate::output::{Capture, Output};
 
@@ -165,6 +165,10 @@ impl Call {
                 return unstarted(self.over(Limit::Wall));
             }
         };
+        if let Some(fault) = shared.ticker.fault() {
+            tracing::error!("{fault}");
+            return refused(fault.to_owned());
+        }
         let denial = Arc::new(LastDenial::default());
         let capture = Capture::new(bound.grants.budget.output_bytes);
         let cpu = CpuMeter::new(bound.grants.budget.cpu);
@@ -182,8 +186,9 @@ impl Call {
             let running = Metered::new(
                 AssertUnwindSafe(enter_guest(&mut store, bound, entry)).catch_unwind(),
                 Arc::clone(&cpu),
+                shared.turns.seat(&bound.tenant),
             );
-            self.run_to_end(running).await
+            courteous(self.run_to_end(running), &cpu).await
         };
         let limiter = &store.data().limiter;
         let (refused, memory) = (limiter.refused(), limiter.memory_used());

@@ -1,9 +1,11 @@
 //! From an artifact to a driver that can be called.
 
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
 use servo_artifact::{Artifact, CodeCache, Digest, DriverKind, Manifest};
+use servo_audit::Auditor;
 use servo_egress::{Gate, Lane, LedgerSnapshot, Owner};
 use servo_policy::{FolderGrant, Grants, check_overlap};
 use tokio::sync::Semaphore;
@@ -16,8 +18,9 @@ use crate::call::Call;
 use crate::compile::{self, CodeOrigin};
 use crate::engine::{self, MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS};
 use crate::host::{CallObserver, CallState};
+use crate::schedule::{Load, Turns};
 use crate::state_store::StateStore;
-use crate::ticker::Ticker;
+use crate::ticker::{self, Pause, Ticker};
 use crate::{SandboxError, linker};
 
 /// How a sandbox is set up.
@@ -27,6 +30,11 @@ pub struct SandboxOptions {
     pub concurrent_steps: u32,
     /// Where compiled code is kept; absent: it is compiled anew in each process.
     pub cache: Option<CodeCache>,
+    /// Guests that may be on a worker at the same time. Zero: as many as the
+    /// machine runs threads at once.
+    pub turns: usize,
+    /// Who takes records and counts.
+    pub audit: Auditor,
 }
 
 /// The engine and what every driver shares. One for each process; cheap to clone.
@@ -36,11 +44,13 @@ pub struct Sandbox(Arc<Shared>);
 pub(crate) struct Shared {
     pub(crate) engine: Engine,
     pub(crate) slots: Semaphore,
+    pub(crate) turns: Turns,
+    pub(crate) ticker: Ticker,
+    pub(crate) audit: Auditor,
     fingerprint: String,
     cache: Option<CodeCache>,
     plain: Linker<CallState>,
     with_sockets: Linker<CallState>,
-    _ticker: Ticker,
 }
 
 impl std::fmt::Debug for Sandbox {
@@ -57,6 +67,16 @@ impl Sandbox {
     /// # Errors
     /// The machine cannot give what the engine needs (address space, threads).
     pub fn new(options: SandboxOptions) -> Result<Self, SandboxError> {
+        Self::with_pause(options, ticker::pause())
+    }
+
+    /// As [`Sandbox::new`], with another clock: `pause` returns whenever a tick
+    /// has passed. For tests of what happens when ticks are late.
+    ///
+    /// # Errors
+    /// As [`Sandbox::new`].
+    #[doc(hidden)]
+    pub fn with_pause(options: SandboxOptions, pause: Pause) -> Result<Self, SandboxError> {
         let slots = match options.concurrent_steps {
             0 => 64,
             slots => slots,
@@ -65,15 +85,33 @@ impl Sandbox {
         let linked = |linker: wasmtime::Result<Linker<CallState>>| {
             linker.map_err(|error| SandboxError::Engine(format!("{error:#}")))
         };
+        let turns = Turns::new(match options.turns {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            turns => turns,
+        });
+        let ticking = turns.clone();
         Ok(Self(Arc::new(Shared {
             slots: Semaphore::new(slots as usize),
+            ticker: Ticker::start(&engine, pause, move || ticking.tick())?,
+            turns,
+            audit: options.audit,
             fingerprint: engine::fingerprint(&engine),
             cache: options.cache,
             plain: linked(linker::drivers(&engine))?,
             with_sockets: linked(linker::drivers_with_dead_sockets(&engine))?,
-            _ticker: Ticker::start(&engine)?,
             engine,
         })))
+    }
+
+    /// How many steps there are, and how many of them wait for a worker.
+    pub fn busy(&self) -> Load {
+        self.0.turns.load()
+    }
+
+    /// Gives `tenant` so many parts where others have one when guests of
+    /// several tenants compute at the same time.
+    pub fn set_weight(&self, tenant: &str, weight: NonZeroU32) {
+        self.0.turns.set_weight(&Arc::from(tenant), weight);
     }
 
     /// Compiles an artifact, or loads its code from the cache, and checks that
@@ -209,12 +247,14 @@ impl Driver {
         }
         let canonical = canonical(&binding.grants.folders).map_err(&refuse)?;
         check_overlap(&canonical).map_err(|error| refuse(error.to_string()))?;
+        let tenant = Arc::from(binding.owner.tenant.as_str());
         let owner = Owner {
             digest: self.0.digest.to_string(),
             ..binding.owner
         };
         let lane = gate.lane(owner, binding.grants.http.clone())?;
         Ok(BoundDriver(Arc::new(Bound {
+            tenant,
             driver: Arc::clone(&self.0),
             config: Arc::from(binding.config.to_string()),
             grants: binding.grants,
@@ -256,6 +296,8 @@ fn canonical(folders: &[FolderGrant]) -> Result<Vec<FolderGrant>, String> {
 pub struct BoundDriver(pub(crate) Arc<Bound>);
 
 pub(crate) struct Bound {
+    /// Whose turns it uses.
+    pub(crate) tenant: Arc<str>,
     pub(crate) driver: Arc<Loaded>,
     pub(crate) config: Arc<str>,
     pub(crate) grants: Grants,

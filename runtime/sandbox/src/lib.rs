@@ -27,6 +27,7 @@ mod linker;
 mod meter;
 mod outcome;
 mod output;
+mod schedule;
 mod state_store;
 mod ticker;
 
@@ -38,6 +39,7 @@ pub use engine::ENGINE_VERSION;
 pub use host::{CallObserver, LogLevel, Progress, Silent};
 pub use outcome::{End, Limit, Step, StepReport};
 pub use output::Output;
+pub use schedule::Load;
 pub use state_store::{
     FileState, MAX_KEY_BYTES, MAX_STORE_BYTES, MemoryState, StateError, StateStore,
 };

@@ -4,14 +4,17 @@
 //! epoch ticks would charge a whole tick for every short burst of work after a
 //! wait. So the call's future is wrapped, and what is added up is the time
 //! inside `poll`: everything the call does on a worker, host functions
-//! included, and nothing else.
+//! included, and nothing else. To wait for a turn is not to be on a worker.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
+
+use crate::engine::TICK;
+use crate::schedule::Seat;
 
 /// Time on a worker that one step has used, readable from inside the step.
 #[derive(Debug)]
@@ -56,19 +59,21 @@ impl CpuMeter {
 #[derive(Debug)]
 pub(crate) struct CpuExhausted;
 
-/// A future whose polls are charged to a meter. It ends as soon as a poll
-/// returns with the limit used up, so that a guest which lives in host calls
-/// cannot escape the limit either.
+/// A future whose polls need turns and are charged to a meter. It ends as soon
+/// as a poll returns with the limit used up, so that a guest which lives in
+/// host calls cannot escape the limit either.
 pub(crate) struct Metered<F> {
     future: Pin<Box<F>>,
     meter: Arc<CpuMeter>,
+    seat: Seat,
 }
 
 impl<F: Future> Metered<F> {
-    pub(crate) fn new(future: F, meter: Arc<CpuMeter>) -> Self {
+    pub(crate) fn new(future: F, meter: Arc<CpuMeter>, seat: Seat) -> Self {
         Self {
             future: Box::pin(future),
             meter,
+            seat,
         }
     }
 }
@@ -77,14 +82,21 @@ impl<F: Future> Future for Metered<F> {
     type Output = Result<F::Output, CpuExhausted>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let began = self.meter.since_origin();
-        self.meter.began.store(began, Ordering::Relaxed);
-        let polled = self.future.as_mut().poll(context);
-        let spent = self.meter.since_origin().saturating_sub(began);
-        let used = self.meter.used.fetch_add(spent, Ordering::Relaxed) + spent;
+        let Self {
+            future,
+            meter,
+            seat,
+        } = &mut *self;
+        let turn = ready!(seat.poll_turn(context));
+        let began = meter.since_origin();
+        meter.began.store(began, Ordering::Relaxed);
+        let polled = future.as_mut().poll(context);
+        let spent = meter.since_origin().saturating_sub(began);
+        turn.end(Duration::from_nanos(spent));
+        let used = meter.used.fetch_add(spent, Ordering::Relaxed) + spent;
         match polled {
             Poll::Ready(output) => Poll::Ready(Ok(output)),
-            Poll::Pending if Duration::from_nanos(used) > self.meter.limit => {
+            Poll::Pending if Duration::from_nanos(used) > meter.limit => {
                 Poll::Ready(Err(CpuExhausted))
             }
             Poll::Pending => Poll::Pending,
@@ -92,9 +104,45 @@ impl<F: Future> Future for Metered<F> {
     }
 }
 
+/// Runs a metered future so that those whose turn it is next do not run before
+/// everything else on this worker. The runtime lets what a task has woken jump
+/// its queue, as long as the task has left something of its budget; after a
+/// poll as long as a tick, nothing is left.
+pub(crate) async fn courteous<F: Future>(metered: F, meter: &CpuMeter) -> F::Output {
+    let mut metered = std::pin::pin!(metered);
+    std::future::poll_fn(|context| {
+        let before = meter.used();
+        let polled = metered.as_mut().poll(context);
+        if meter.used().saturating_sub(before) > TICK / 2 {
+            use_up_task_budget();
+        }
+        polled
+    })
+    .await
+}
+
+fn use_up_task_budget() {
+    use tokio::task::coop;
+
+    /// More than any task has. Outside a task the budget has no end.
+    const MOST: u32 = 1_000;
+    let mut context = Context::from_waker(Waker::noop());
+    for _ in 0..MOST {
+        if !coop::has_budget_remaining() {
+            return;
+        }
+        let _ = std::pin::pin!(coop::consume_budget()).poll(&mut context);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schedule::Turns;
+
+    fn seat() -> Seat {
+        Turns::new(1).seat(&Arc::from("acme"))
+    }
 
     #[tokio::test(start_paused = true)]
     async fn waiting_is_not_charged() {
@@ -102,6 +150,7 @@ mod tests {
         let waited = Metered::new(
             tokio::time::sleep(Duration::from_secs(3600)),
             Arc::clone(&meter),
+            seat(),
         );
         assert!(waited.await.is_ok());
         assert!(meter.used() < Duration::from_secs(1));
@@ -114,6 +163,36 @@ mod tests {
             context.waker().wake_by_ref();
             Poll::<()>::Pending
         });
-        assert!(Metered::new(busy, meter).await.is_err());
+        assert!(Metered::new(busy, meter, seat()).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a7_waiting_for_a_turn_is_not_charged() {
+        let turns = Turns::new(1);
+        let tenant = Arc::from("acme");
+        let mut other = turns.seat(&tenant);
+        let mut context = Context::from_waker(Waker::noop());
+        let Poll::Ready(turn) = other.poll_turn(&context) else {
+            panic!("nobody else wants it");
+        };
+        let meter = CpuMeter::new(Duration::ZERO);
+        let mut waits = Metered::new(async {}, Arc::clone(&meter), turns.seat(&tenant));
+        assert!(Pin::new(&mut waits).poll(&mut context).is_pending());
+        assert_eq!(meter.used(), Duration::ZERO);
+        turn.end(Duration::ZERO);
+        assert!(waits.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a7_a_long_poll_leaves_nothing_of_its_task_s_budget() {
+        let meter = CpuMeter::new(Duration::from_secs(1));
+        let long = async {
+            meter.used.fetch_add(5_000_000, Ordering::Relaxed);
+        };
+        courteous(long, &meter).await;
+        assert!(!tokio::task::coop::has_budget_remaining());
+        tokio::task::yield_now().await;
+        courteous(async {}, &meter).await;
+        assert!(tokio::task::coop::has_budget_remaining());
     }
 }

@@ -20,6 +20,9 @@ pub(crate) struct House {
 impl House {
     pub(crate) fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
+            // While guests compute, a poll lasts a tick; networks and timers are to
+            // be looked at after each, not after 61.
+            .event_interval(2)
             .enable_all()
             .build()
             .unwrap();

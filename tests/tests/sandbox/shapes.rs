@@ -212,6 +212,7 @@ async fn i2_a_memory_is_zero_when_it_is_handed_out() {
     let sandbox = Sandbox::new(SandboxOptions {
         concurrent_steps: 1,
         cache: None,
+        ..SandboxOptions::default()
     })
     .unwrap();
     let (one, other) = (
@@ -234,6 +235,7 @@ async fn i6_a_driver_takes_nothing_from_the_places_of_others() {
     let sandbox = Sandbox::new(SandboxOptions {
         concurrent_steps: 4,
         cache: None,
+        ..SandboxOptions::default()
     })
     .unwrap();
     let long = json!({ "limits": { "cpu": "1h" } });

@@ -36,6 +36,7 @@ pub fn sandbox_of(concurrent_steps: u32) -> Sandbox {
     Sandbox::new(SandboxOptions {
         concurrent_steps,
         cache: Some(cache),
+        ..SandboxOptions::default()
     })
     .unwrap()
 }
