@@ -103,6 +103,11 @@ impl Sandbox {
         })))
     }
 
+    /// Who takes records and counts.
+    pub fn auditor(&self) -> &Auditor {
+        &self.0.audit
+    }
+
     /// How many steps there are, and how many of them wait for a worker.
     pub fn busy(&self) -> Load {
         self.0.turns.load()
