@@ -1,42 +1,33 @@
 //! The way to the service: one POST, one answer (protocol sections 2 and 3).
 //!
-//! A trait, because the loop must not know whether it talks through a socket,
-//! through the egress gate, or to a script in a test. The HTTP client here does
-//! what the original left to its library, and says so: no redirects (a 302
-//! would turn the report into a GET and carry the token elsewhere), no proxies
-//! from the environment, no netrc, explicit time limits, a cap on what an
-//! answer may weigh. A token never travels in the clear unless the other end
-//! is this machine or the operator says so.
+//! A trait, because the loop must not know whether it talks through a socket
+//! or to a script in a test. Over HTTP it goes where every byte leaves, the
+//! gate, which does what the original left to its library, and says so: no
+//! redirects (a 302 would turn the report into a GET and carry the token
+//! elsewhere), no proxies from the environment, no netrc, explicit time limits,
+//! a cap on what an answer may weigh. A token never travels in the clear unless
+//! the other end is this machine or the operator says so.
 
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
-use reqwest::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Url, redirect};
-use rustls::client::Resumption;
-use rustls::{ClientConfig, RootCertStore};
+use bytes::Bytes;
+use http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT,
+};
+use servo_egress::{EgressError, Gate, OwnLane, Owner, Url};
 use servo_protocol::{Envelope, EventName};
 use thiserror::Error;
-
-/// Longest wait for a connection.
-const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-
-/// Longest time from request to the last byte of the answer.
-const REQUEST_LIMIT: Duration = Duration::from_secs(60);
-
-/// Most that an answer may weigh. Commands are a few kilobytes.
-const ANSWER_LIMIT: usize = 16 << 20;
 
 /// Most that a token file may weigh. More is not a token but a mistake.
 const TOKEN_LIMIT: u64 = 64 << 10;
 
-/// TLS sessions remembered by one transport; it talks to one host.
-const SESSIONS: usize = 4;
+/// What we say we are.
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("servo/", env!("CARGO_PKG_VERSION")));
 
 /// What the other end answered, whatever its status.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,8 +91,8 @@ pub enum TransportSetupError {
          trusted; install the package `ca-certificates`"
     )]
     NoAuthorities,
-    /// The client cannot be built.
-    #[error("cannot set up the HTTP client: {0}")]
+    /// The gate cannot lead there.
+    #[error("cannot set up the way to the service: {0}")]
     Client(String),
 }
 
@@ -217,17 +208,21 @@ pub struct HttpConfig {
 /// Posts over HTTP.
 #[derive(Debug, Clone)]
 pub struct HttpTransport {
-    client: Client,
-    url: Url,
+    lane: OwnLane,
     token: Option<Token>,
 }
 
 impl HttpTransport {
-    /// Sets the client up; connects to nothing.
+    /// Takes a way through `gate`, whose records name `owner`; connects to
+    /// nothing.
     ///
     /// # Errors
-    /// The token would travel unencrypted, or the client cannot be built.
-    pub fn new(config: HttpConfig) -> Result<Self, TransportSetupError> {
+    /// The token would travel unencrypted, or the address cannot be called.
+    pub fn new(
+        gate: &Arc<Gate>,
+        owner: Owner,
+        config: HttpConfig,
+    ) -> Result<Self, TransportSetupError> {
         let HttpConfig {
             url,
             token,
@@ -237,56 +232,20 @@ impl HttpTransport {
             let host = url.host_str().unwrap_or_default();
             return Err(TransportSetupError::Plaintext(host.to_owned()));
         }
-        let tls = tls(&url)?;
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .user_agent(concat!("servo/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_LIMIT)
-            .timeout(REQUEST_LIMIT)
-            .redirect(redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .no_proxy()
-            .build()
-            .map_err(|error| TransportSetupError::Client(chain(&error)))?;
-        Ok(Self { client, url, token })
+        let address = url.to_string();
+        let lane = gate
+            .own_lane(owner, url)
+            .map_err(|error| setup_error(error, address))?;
+        Ok(Self { lane, token })
     }
 }
 
-/// Whom the client trusts: for https the authorities of this machine, for http
-/// nobody. Left to itself each client reads and keeps all of them anew, a tenth
-/// of a megabyte for every servo of a process; they are read once here, and only
-/// when they are needed.
-fn tls(url: &Url) -> Result<ClientConfig, TransportSetupError> {
-    static SYSTEM: OnceLock<Arc<RootCertStore>> = OnceLock::new();
-    let roots = if url.scheme() == "https" {
-        let roots = SYSTEM.get_or_init(|| Arc::new(system_roots()));
-        if roots.is_empty() {
-            return Err(TransportSetupError::NoAuthorities);
-        }
-        Arc::clone(roots)
-    } else {
-        Arc::new(RootCertStore::empty())
-    };
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| TransportSetupError::Client(error.to_string()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    config.resumption = Resumption::in_memory_sessions(SESSIONS);
-    Ok(config)
-}
-
-fn system_roots() -> RootCertStore {
-    let found = rustls_native_certs::load_native_certs();
-    for error in &found.errors {
-        tracing::warn!(%error, "a system certificate could not be read");
+fn setup_error(error: EgressError, url: String) -> TransportSetupError {
+    match error {
+        EgressError::NoAuthorities => TransportSetupError::NoAuthorities,
+        EgressError::OwnAddress { problem } => TransportSetupError::Url { url, problem },
+        error => TransportSetupError::Client(error.to_string()),
     }
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(found.certs);
-    roots
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -300,37 +259,29 @@ fn is_loopback(url: &Url) -> bool {
 impl Transport for HttpTransport {
     async fn post(&self, event: &Envelope) -> Result<HttpAnswer, TransportError> {
         let body = serde_json::to_vec(event).map_err(|e| TransportError(e.to_string()))?;
-        let mut request = self
-            .client
-            .post(self.url.clone())
-            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-            .body(body);
+        let mut headers = HeaderMap::new();
+        headers.insert(USER_AGENT, AGENT);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         // After a description a service often restarts or moves the servo to
         // another worker; a kept connection would lead to the old one (section 2.4).
         if event.event == EventName::Description {
-            request = request.header(CONNECTION, HeaderValue::from_static("close"));
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         if let Some(Token(value)) = &self.token {
-            request = request.header(AUTHORIZATION, value.clone());
+            headers.insert(AUTHORIZATION, value.clone());
         }
-        let mut response = request.send().await.map_err(lost)?;
-        let status = response.status().as_u16();
-        let retry_after = response
-            .headers()
+        let answer = self
+            .lane
+            .post(headers, body.into())
+            .await
+            .map_err(|error| TransportError(error.to_string()))?;
+        let retry_after = answer
+            .headers
             .get(RETRY_AFTER)
             .and_then(|value| wait_of(value.to_str().ok()?, SystemTime::now()));
-        let mut body = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(lost)? {
-            if body.len().saturating_add(chunk.len()) > ANSWER_LIMIT {
-                return Err(TransportError(format!(
-                    "the answer is larger than {ANSWER_LIMIT} bytes"
-                )));
-            }
-            body.extend_from_slice(&chunk);
-        }
         Ok(HttpAnswer {
-            status,
-            body: body.freeze(),
+            status: answer.status.as_u16(),
+            body: answer.body,
             retry_after,
         })
     }
@@ -344,24 +295,6 @@ fn wait_of(value: &str, now: SystemTime) -> Option<Duration> {
     }
     let date = httpdate::parse_http_date(value).ok()?;
     Some(date.duration_since(now).unwrap_or_default())
-}
-
-/// The address may hold names the operator considers private; the log has it
-/// from the configuration anyway.
-fn lost(error: reqwest::Error) -> TransportError {
-    TransportError(chain(&error.without_url()))
-}
-
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ use servo_agent::{
     Drivers, HttpConfig, HttpTransport, Servo, ServoConfig, StopReason, Token, Transport,
     TransportSetupError, parse_url, service_url,
 };
+use servo_egress::{Gate, Owner, SystemResolver};
 use servo_protocol::{Event, Success};
 
 #[derive(Debug, Clone)]
@@ -65,6 +66,11 @@ fn config(url: &str, token: Option<&str>) -> HttpConfig {
     }
 }
 
+fn transport(config: HttpConfig) -> Result<HttpTransport, TransportSetupError> {
+    let gate = Gate::new(Arc::new(SystemResolver)).unwrap();
+    HttpTransport::new(&gate, Owner::default(), config)
+}
+
 fn whats_next() -> servo_protocol::Envelope {
     Event::WhatsNext
         .to_envelope(Success::WithStatus, None)
@@ -74,7 +80,7 @@ fn whats_next() -> servo_protocol::Envelope {
 #[tokio::test]
 async fn case_1_without_a_token_the_address_is_used_as_given() {
     let (address, log) = serve(fine).await;
-    let transport = HttpTransport::new(config(&format!("http://{address}/a/b?c=d"), None)).unwrap();
+    let transport = transport(config(&format!("http://{address}/a/b?c=d"), None)).unwrap();
     let answer = transport.post(&whats_next()).await.unwrap();
     assert_eq!(
         (answer.status, answer.body.as_ref()),
@@ -100,7 +106,7 @@ async fn case_2_the_token_of_the_file_is_trimmed_and_sent_with_every_request() {
     let (address, log) = serve(fine).await;
     let mut config = config(&format!("http://{address}/"), None);
     config.token = Some(Token::read(file.path()).unwrap());
-    let transport = Arc::new(HttpTransport::new(config).unwrap());
+    let transport = Arc::new(transport(config).unwrap());
     let servo = Servo::new(ServoConfig::new("shop"), Drivers::default(), transport);
     let handle = servo.handle();
     let run = tokio::spawn(servo.run());
@@ -190,11 +196,11 @@ fn a_token_does_not_travel_in_the_clear() {
         ("http://[::1]:1/", Some("t"), true),
         ("http://localhost:1/", Some("t"), true),
     ] {
-        let built = HttpTransport::new(config(url, token));
+        let built = transport(config(url, token));
         assert_eq!(built.is_ok(), allowed, "{url}");
         let mut config = config(url, token);
         config.allow_plaintext = true;
-        assert!(HttpTransport::new(config).is_ok(), "{url}");
+        assert!(transport(config).is_ok(), "{url}");
     }
 }
 
@@ -228,7 +234,7 @@ async fn connections_are_kept_except_after_a_description() {
     let address = listener.local_addr().unwrap();
     let service = app.into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move { axum::serve(listener, service).await });
-    let transport = HttpTransport::new(config(&format!("http://{address}/"), None)).unwrap();
+    let transport = transport(config(&format!("http://{address}/"), None)).unwrap();
     let description = servo_protocol::Envelope {
         event: servo_protocol::EventName::Description,
         param: json!({}),
@@ -263,7 +269,7 @@ async fn a_redirect_is_an_answer_and_is_not_followed() {
             .into_response()
     })
     .await;
-    let transport = HttpTransport::new(config(&format!("http://{address}/a"), Some("t"))).unwrap();
+    let transport = transport(config(&format!("http://{address}/a"), Some("t"))).unwrap();
     let answer = transport.post(&whats_next()).await.unwrap();
     assert_eq!(answer.status, 307);
     let paths: Vec<_> = log
@@ -286,7 +292,7 @@ async fn busy_answers_say_when_to_come_back() {
             .into_response()
     })
     .await;
-    let transport = HttpTransport::new(config(&format!("http://{address}/"), None)).unwrap();
+    let transport = transport(config(&format!("http://{address}/"), None)).unwrap();
     let answer = transport.post(&whats_next()).await.unwrap();
     assert_eq!(answer.status, 503);
     assert_eq!(answer.retry_after.map(|wait| wait.as_secs()), Some(7));
@@ -306,7 +312,7 @@ async fn an_answer_without_end_is_cut_off() {
         Body::from_stream(chunks).into_response()
     })
     .await;
-    let transport = HttpTransport::new(config(&format!("http://{address}/"), None)).unwrap();
+    let transport = transport(config(&format!("http://{address}/"), None)).unwrap();
     let error = transport.post(&whats_next()).await.unwrap_err();
     assert!(
         error.to_string().contains("larger than 16777216 bytes"),
@@ -319,7 +325,7 @@ async fn a_closed_port_is_a_failed_request() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let transport = HttpTransport::new(config(&format!("http://{address}/secret"), None)).unwrap();
+    let transport = transport(config(&format!("http://{address}/secret"), None)).unwrap();
     let error = transport.post(&whats_next()).await.unwrap_err();
     assert!(error.to_string().contains("refused"), "{error}");
     assert!(!error.to_string().contains("secret"), "{error}");
@@ -330,7 +336,7 @@ async fn a_closed_port_is_a_failed_request() {
 async fn a_service_that_stays_silent_is_given_up_after_a_minute() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let transport = HttpTransport::new(config(&format!("http://{address}/"), None)).unwrap();
+    let transport = transport(config(&format!("http://{address}/"), None)).unwrap();
     let began = tokio::time::Instant::now();
     let error = transport.post(&whats_next()).await.unwrap_err();
     assert!(error.to_string().contains("timed out"), "{error}");
@@ -344,7 +350,7 @@ const PROXIED: &str = "SERVO_TEST_PROXIED";
 #[tokio::test]
 async fn proxy_variables_are_not_honoured() {
     if let Ok(url) = std::env::var(PROXIED) {
-        let transport = HttpTransport::new(config(&url, None)).unwrap();
+        let transport = transport(config(&url, None)).unwrap();
         assert_eq!(transport.post(&whats_next()).await.unwrap().status, 200);
         return;
     }

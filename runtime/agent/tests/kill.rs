@@ -34,6 +34,7 @@ use servo_agent::{
     JournalError, MeasureDriver, MeasureRequest, Notice, Observer, Pause, Servo, ServoConfig,
     ServoHandle, Step, StopReason, Transport, parse_url,
 };
+use servo_egress::{Gate, Owner, SystemResolver};
 use servo_protocol::{Application, AppliedApplication, Envelope, Measurement, Metrics};
 use support::{application, measurement, metrics};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
@@ -212,11 +213,13 @@ async fn the_child() {
     let (journal, recovered) =
         FileJournal::open_with_clock(Path::new(&folder), "shop", clock).unwrap();
     say(&recovered.to_string());
-    let transport = HttpTransport::new(HttpConfig {
+    let gate = Gate::new(Arc::new(SystemResolver)).unwrap();
+    let config = HttpConfig {
         url: parse_url(&url).unwrap(),
         token: None,
         allow_plaintext: false,
-    });
+    };
+    let transport = HttpTransport::new(&gate, Owner::default(), config);
     let driver = Arc::new(Driver(DriverFacts {
         name: "fake".to_owned(),
         version: "1.0.0".to_owned(),

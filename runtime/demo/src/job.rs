@@ -15,8 +15,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use servo_agent::{
-    CallLimits, Drivers, HttpConfig, HttpTransport, Servo, ServoConfig, StopReason,
-    TransportSetupError, parse_url,
+    CallLimits, Drivers, HttpConfig, Servo, ServoConfig, StopReason, TransportSetupError, parse_url,
 };
 use servo_host::{AssembleError, DriverHost, Sandboxed};
 use servo_optune::{
@@ -178,7 +177,7 @@ pub async fn run(
         drivers: vec![granted("measure", &measure), granted("adjust", &adjust)],
     });
 
-    let servo = servo(&service, &key, &measure, &adjust)?;
+    let servo = servo(&host, &service, &key, &measure, &adjust)?;
     let handle = servo.handle();
     let mut events = service.events();
     let finished = service.finished();
@@ -363,16 +362,18 @@ async fn driver(
 }
 
 fn servo(
+    host: &DriverHost,
     service: &Service,
     key: &AppKey,
     measure: &Arc<Sandboxed>,
     adjust: &Arc<Sandboxed>,
 ) -> Result<Servo, JobError> {
-    let transport = HttpTransport::new(HttpConfig {
+    let way = HttpConfig {
         url: parse_url(&service.servo_url(key))?,
         token: None,
         allow_plaintext: false,
-    })?;
+    };
+    let transport = host.transport(key.application(), way)?;
     let mut config = ServoConfig::new(key.application());
     config.measure_limits = CallLimits::from(&measure.bound().grants().budget);
     config.adjust_limits = CallLimits::from(&adjust.bound().grants().budget);

@@ -18,7 +18,6 @@ use std::time::Duration;
 
 use http::{Response, StatusCode};
 use reqwest::Client;
-use rustls::ClientConfig;
 use servo_policy::{HttpGrant, Scheme};
 use tokio::time::timeout_at;
 use tower::{Layer, Service};
@@ -26,16 +25,40 @@ use tower::{Layer, Service};
 use crate::error::{ConnectTimedOut, EgressError, Failure, Phase, SendError, classify};
 use crate::gate::Gate;
 use crate::meter::Clock;
-use crate::resolver::Vetting;
-use crate::tls::{Trust, read_authority};
+use crate::resolver::{Reach, Vetting};
+use crate::tls::{Tls, Trust, read_authority};
 
-/// Header fields accepted in a response. Real ones have about twenty.
-const MOST_HEADERS: usize = 64;
+/// Connections kept per host while nobody uses them, for how long, and the
+/// header fields accepted in a response.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pool {
+    idle: usize,
+    idle_for: Duration,
+    fields: usize,
+}
 
-/// Connections kept per host while nobody uses them, and for how long. A load
-/// test finds its connections again; an idle servo holds none for long.
-const KEPT_IDLE: usize = 32;
-const KEPT_FOR: Duration = Duration::from_secs(30);
+impl Pool {
+    /// A load test finds its connections again; an idle driver holds none for
+    /// long. Real responses have about twenty fields.
+    const KEPT: Self = Self {
+        idle: 32,
+        idle_for: Duration::from_secs(30),
+        fields: 64,
+    };
+
+    /// Every connection is for one request.
+    const FRESH: Self = Self {
+        idle: 0,
+        ..Self::KEPT
+    };
+
+    /// Our service is asked again and again, a minute apart at times.
+    pub(crate) const OWN: Self = Self {
+        idle: 2,
+        idle_for: Duration::from_secs(90),
+        fields: 100,
+    };
+}
 
 tokio::task_local! {
     /// How long the request that is being polled may wait for a connection.
@@ -76,17 +99,52 @@ impl Clients {
         if let Some(client) = slot.get() {
             return Ok(client);
         }
-        let internal = |error: &dyn Error| {
-            tracing::error!(%error, "an HTTP client could not be made");
-            SendError::Internal
-        };
-        let tls = gate.tls.config(&self.trust).map_err(|e| internal(&e))?;
         let vetting = Vetting {
             resolver: Arc::clone(&gate.resolver),
-            grant: grant.clone(),
+            port: grant.rule.port,
+            reach: Arc::new(Reach::Grant(grant.clone())),
         };
-        let client = build(tls, vetting, keep).map_err(|e| internal(&e))?;
+        let pool = match keep {
+            Keep::Kept => Pool::KEPT,
+            Keep::Fresh => Pool::FRESH,
+        };
+        let client = build(&gate.tls, &self.trust, vetting, pool)?;
         Ok(slot.get_or_init(|| client))
+    }
+}
+
+/// There is no head of a response.
+pub(crate) enum Lost {
+    Client(reqwest::Error),
+    Timeout(Phase),
+    Switched,
+}
+
+impl Lost {
+    pub(crate) fn failure(&self) -> Failure {
+        match self {
+            Self::Client(error) => classify(error),
+            Self::Timeout(phase) => Failure::Send(SendError::Timeout(*phase)),
+            Self::Switched => {
+                Failure::Send(SendError::Protocol("the other side switched protocols"))
+            }
+        }
+    }
+
+    /// What the lower layers said. Never for a guest: it may hold addresses.
+    pub(crate) fn detail(self) -> Option<String> {
+        let Self::Client(error) = self else {
+            return None;
+        };
+        let error = error.without_url();
+        let mut text = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            text.push_str(": ");
+            text.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        Some(text)
     }
 }
 
@@ -95,19 +153,15 @@ pub(crate) async fn exchange_heads(
     client: &Client,
     request: reqwest::Request,
     clock: &Clock,
-) -> Result<Response<reqwest::Body>, Failure> {
+) -> Result<Response<reqwest::Body>, Lost> {
     let exchange = CONNECT_TIME.scope(clock.connect, client.execute(request));
     let response = match timeout_at(clock.head, exchange).await {
-        Ok(response) => response.map_err(|error| classify(&error))?,
-        Err(_) if clock.head >= clock.end => {
-            return Err(Failure::Send(SendError::Timeout(Phase::Total)));
-        }
-        Err(_) => return Err(Failure::Send(SendError::Timeout(Phase::FirstByte))),
+        Ok(response) => response.map_err(Lost::Client)?,
+        Err(_) if clock.head >= clock.end => return Err(Lost::Timeout(Phase::Total)),
+        Err(_) => return Err(Lost::Timeout(Phase::FirstByte)),
     };
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return Err(Failure::Send(SendError::Protocol(
-            "the other side switched protocols",
-        )));
+        return Err(Lost::Switched);
     }
     Ok(response.into())
 }
@@ -119,23 +173,30 @@ pub(crate) enum Keep {
     Fresh,
 }
 
-fn build(tls: ClientConfig, vetting: Vetting, keep: Keep) -> reqwest::Result<Client> {
+pub(crate) fn build(
+    tls: &Tls,
+    trust: &Trust,
+    vetting: Vetting,
+    pool: Pool,
+) -> Result<Client, SendError> {
+    let internal = |error: &dyn Error| {
+        tracing::error!(%error, "an HTTP client could not be made");
+        SendError::Internal
+    };
     Client::builder()
-        .tls_backend_preconfigured(tls)
+        .tls_backend_preconfigured(tls.config(trust).map_err(|e| internal(&e))?)
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
         .no_proxy()
         .http1_only()
-        .http1_max_headers(MOST_HEADERS)
-        .pool_max_idle_per_host(match keep {
-            Keep::Kept => KEPT_IDLE,
-            Keep::Fresh => 0,
-        })
-        .pool_idle_timeout(KEPT_FOR)
+        .http1_max_headers(pool.fields)
+        .pool_max_idle_per_host(pool.idle)
+        .pool_idle_timeout(pool.idle_for)
         .dns_resolver(Arc::new(vetting))
         .connector_layer(ConnectLayer)
         .build()
+        .map_err(|e| internal(&e))
 }
 
 /// Ends a connection attempt (lookup, TCP, TLS) that takes longer than the

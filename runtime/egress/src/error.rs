@@ -26,6 +26,18 @@ pub enum EgressError {
         /// What is wrong with it.
         problem: String,
     },
+    /// This machine trusts nobody.
+    #[error(
+        "no certificate authority was found on this machine, so no https:// address can be \
+         trusted; install the package `ca-certificates`"
+    )]
+    NoAuthorities,
+    /// An address of our own that cannot be called.
+    #[error("{problem}")]
+    OwnAddress {
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The TLS library refuses our settings.
     #[error("TLS cannot be set up: {0}")]
     Tls(#[from] rustls::Error),
@@ -214,9 +226,10 @@ impl Limit {
 #[derive(Debug)]
 pub(crate) struct AddressRefused(pub(crate) AddressClass);
 
-/// A name that has no address.
-#[derive(Debug)]
-pub(crate) struct ResolveFailed;
+/// A name that has no address, and what the resolver said.
+#[derive(Debug, thiserror::Error)]
+#[error("the name could not be resolved")]
+pub(crate) struct ResolveFailed(#[source] pub(crate) Option<io::Error>);
 
 /// A connection that was not there in time.
 #[derive(Debug)]
@@ -234,7 +247,6 @@ macro_rules! marker {
 }
 
 marker!(AddressRefused, "every address of the host is refused");
-marker!(ResolveFailed, "the name could not be resolved");
 marker!(ConnectTimedOut, "no connection in time");
 
 /// What a failed exchange was really about.

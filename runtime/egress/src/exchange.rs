@@ -118,19 +118,24 @@ impl Exchange {
         if let Some(limit) = limit {
             self.tally.lane.limit_hit(limit);
         }
-        let denied = match &error {
-            SendError::AddressDenied(_) => true,
-            SendError::Internal => false,
-            _ => !self.under_way,
-        };
-        self.end = if denied {
-            self.tally.call.refused();
-            self.tally.lane.ledger.denied(&self.what);
-            End::Denied(reason)
-        } else {
-            End::Failed(reason, error.to_string())
-        };
+        match &error {
+            SendError::AddressDenied(_) => self.shut_out(),
+            SendError::Internal => self.end = End::Failed(reason, error.to_string()),
+            _ if self.under_way => self.end = End::Failed(reason, error.to_string()),
+            _ => self.refuse(reason),
+        }
         error
+    }
+
+    /// It ends because every address of its host is refused.
+    pub(crate) fn shut_out(&mut self) {
+        self.refuse(Reason::Address);
+    }
+
+    fn refuse(&mut self, reason: Reason) {
+        self.tally.call.refused();
+        self.tally.lane.ledger.denied(&self.what);
+        self.end = End::Denied(reason);
     }
 
     /// The head of the response is here.

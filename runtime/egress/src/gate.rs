@@ -3,12 +3,14 @@
 
 use std::sync::Arc;
 
+use reqwest::Url;
 use servo_audit::{Auditor, Owner};
 use servo_policy::HttpRules;
 use tokio::sync::Semaphore;
 
 use crate::error::EgressError;
 use crate::lane::Lane;
+use crate::own::OwnLane;
 use crate::resolver::Resolver;
 use crate::tls::Tls;
 
@@ -92,6 +94,15 @@ impl Gate {
     /// An authority that cannot be read.
     pub fn lane(self: &Arc<Self>, owner: Owner, rules: HttpRules) -> Result<Lane, EgressError> {
         Lane::new(Arc::clone(self), owner, rules)
+    }
+
+    /// The way of servo itself to one address that its operator named. Opens no
+    /// connection and makes no client.
+    ///
+    /// # Errors
+    /// The address cannot be called, or nobody can be trusted for it.
+    pub fn own_lane(self: &Arc<Self>, owner: Owner, url: Url) -> Result<OwnLane, EgressError> {
+        OwnLane::new(self, owner, url)
     }
 }
 

@@ -32,6 +32,7 @@ pub(crate) struct Inner {
     ways: Vec<Way>,
     /// For requests outside any call.
     audit: CallAudit,
+    capability: Capability,
     pub(crate) ledger: Ledger,
 }
 
@@ -80,19 +81,15 @@ impl Lane {
         rules: HttpRules,
     ) -> Result<Self, EgressError> {
         let ways = rules.iter().map(Way::new).collect::<Result<_, _>>()?;
-        let ledger = Ledger::new(&rules);
-        let audit = CallAudit::new(
-            gate.auditor().clone(),
-            Arc::new(owner),
-            String::new(),
-            u64::MAX,
-        );
-        Ok(Self(Arc::new(Inner {
-            gate,
+        let inner = Inner {
             rules,
             ways,
-            audit,
-            ledger,
+            ..Inner::own(gate, owner)
+        };
+        Ok(Self(Arc::new(Inner {
+            capability: Capability::Http,
+            ledger: Ledger::new(&inner.rules),
+            ..inner
         })))
     }
 
@@ -193,8 +190,8 @@ impl Lane {
         exchange.starts();
         let response = exchange_heads(client, outgoing, &clock)
             .await
-            .map_err(|failure| {
-                exchange.fail(match failure {
+            .map_err(|lost| {
+                exchange.fail(match lost.failure() {
                     Failure::Send(error) => error,
                     Failure::Address(class) => refused(class),
                 })
@@ -215,12 +212,31 @@ impl Inner {
         self.audit.owner()
     }
 
-    pub(crate) fn capability(&self) -> Capability {
-        Capability::Http
+    /// What a lane of servo itself is: no rules, and all the accounts.
+    pub(crate) fn own(gate: Arc<Gate>, owner: Owner) -> Self {
+        let (auditor, owner) = (gate.auditor().clone(), Arc::new(owner));
+        let rules = HttpRules::default();
+        Self {
+            gate,
+            ledger: Ledger::new(&rules),
+            rules,
+            ways: Vec::new(),
+            audit: CallAudit::new(auditor, owner, String::new(), u64::MAX),
+            capability: Capability::Own,
+        }
     }
 
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    pub(crate) fn capability(&self) -> Capability {
+        self.capability
+    }
+
+    /// The rule's index for a record; our own calls have none.
     pub(crate) fn index_of(&self, rule: RuleId) -> Option<usize> {
-        Some(rule.0)
+        self.rules.get(rule).map(|_| rule.0)
     }
 
     fn auditor(&self) -> &Auditor {

@@ -6,14 +6,15 @@
 //! gains nothing. A kept connection needs no lookup: its address was vetted.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use servo_policy::HttpGrant;
+use servo_policy::{AddressClass, HttpGrant};
 
 use crate::error::{AddressRefused, ResolveFailed};
+use crate::own;
 
 /// Addresses tried per connection. A name with more is trying something.
 const MOST_ADDRESSES: usize = 16;
@@ -40,25 +41,44 @@ impl Resolver for SystemResolver {
     }
 }
 
-/// The resolver of one rule: answers with addresses that the rule may reach.
+/// Who dials, and hence which addresses may be dialled.
+#[derive(Clone)]
+pub(crate) enum Reach {
+    /// A driver, under this grant.
+    Grant(HttpGrant),
+    /// Servo itself.
+    Own,
+}
+
+impl Reach {
+    fn admits(&self, ip: IpAddr) -> Result<(), AddressClass> {
+        match self {
+            Self::Grant(grant) => grant.admits(ip),
+            Self::Own => own::admits(ip),
+        }
+    }
+}
+
+/// The resolver of one client: answers with addresses that it may reach.
 pub(crate) struct Vetting {
     pub(crate) resolver: Arc<dyn Resolver>,
-    pub(crate) grant: HttpGrant,
+    pub(crate) port: u16,
+    pub(crate) reach: Arc<Reach>,
 }
 
 impl Resolve for Vetting {
     fn resolve(&self, name: Name) -> Resolving {
         let resolver = Arc::clone(&self.resolver);
-        let grant = self.grant.clone();
+        let (reach, port) = (Arc::clone(&self.reach), self.port);
         Box::pin(async move {
             let found = resolver
-                .resolve(name.as_str(), grant.rule.port)
+                .resolve(name.as_str(), port)
                 .await
-                .map_err(|_| ResolveFailed)?;
+                .map_err(|error| ResolveFailed(Some(error)))?;
             let mut refused = None;
             let mut vetted: Vec<SocketAddr> = Vec::with_capacity(found.len().min(MOST_ADDRESSES));
             for address in found {
-                match grant.admits(address.ip()) {
+                match reach.admits(address.ip()) {
                     Ok(()) if vetted.len() < MOST_ADDRESSES => vetted.push(address),
                     Ok(()) => {}
                     Err(class) => refused = refused.or(Some(class)),
@@ -67,7 +87,7 @@ impl Resolve for Vetting {
             match (vetted.is_empty(), refused) {
                 (false, _) => Ok(Box::new(vetted.into_iter()) as Addrs),
                 (true, Some(class)) => Err(AddressRefused(class).into()),
-                (true, None) => Err(ResolveFailed.into()),
+                (true, None) => Err(ResolveFailed(None).into()),
             }
         })
     }

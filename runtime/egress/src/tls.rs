@@ -23,7 +23,7 @@ use crate::EgressError;
 const MOST_BYTES: u64 = 1 << 20;
 
 /// TLS sessions remembered per client; one client talks to one or few hosts.
-const SESSIONS: usize = 8;
+const SESSIONS: usize = 4;
 
 /// Whom a rule trusts.
 #[derive(Clone)]
@@ -38,6 +38,7 @@ pub(crate) enum Trust {
 
 pub(crate) struct Tls {
     provider: Arc<CryptoProvider>,
+    nobody: Arc<RootCertStore>,
     system: OnceLock<Arc<RootCertStore>>,
 }
 
@@ -45,25 +46,39 @@ impl Tls {
     pub(crate) fn new() -> Self {
         Self {
             provider: Arc::new(rustls::crypto::ring::default_provider()),
+            nobody: Arc::new(RootCertStore::empty()),
             system: OnceLock::new(),
         }
     }
 
     /// A configuration for one client.
     pub(crate) fn config(&self, trust: &Trust) -> Result<ClientConfig, rustls::Error> {
-        let roots = match trust {
-            Trust::Nobody => Arc::new(RootCertStore::empty()),
-            Trust::System => Arc::clone(self.system.get_or_init(system_roots)),
-            Trust::Only(roots) => Arc::clone(roots),
+        let (roots, resumption) = match trust {
+            Trust::Nobody => (Arc::clone(&self.nobody), Resumption::disabled()),
+            Trust::System => (Arc::clone(self.system()), sessions()),
+            Trust::Only(roots) => (Arc::clone(roots), sessions()),
         };
         let mut config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_no_client_auth();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        config.resumption = Resumption::in_memory_sessions(SESSIONS);
+        config.resumption = resumption;
         Ok(config)
     }
+
+    /// Is there anybody this machine trusts?
+    pub(crate) fn knows_authorities(&self) -> bool {
+        !self.system().is_empty()
+    }
+
+    fn system(&self) -> &Arc<RootCertStore> {
+        self.system.get_or_init(system_roots)
+    }
+}
+
+fn sessions() -> Resumption {
+    Resumption::in_memory_sessions(SESSIONS)
 }
 
 fn system_roots() -> Arc<RootCertStore> {

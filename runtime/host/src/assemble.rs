@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use servo_agent::{CallLimits, DriverRole, EnvironmentCheck};
+use servo_agent::{
+    CallLimits, DriverRole, EnvironmentCheck, HttpConfig, HttpTransport, TransportSetupError,
+};
 use servo_artifact::{Artifact, CodeCache, DEFAULT_CACHE_LIMIT, DriverKind, user_cache_folder};
 use servo_egress::{Gate, Owner, SystemResolver};
 use servo_native::{NativeDriver, NativeEnvironment};
@@ -22,6 +24,9 @@ use crate::hosted::{Hosted, Natives, Terms};
 use crate::sandboxed::Sandboxed;
 use crate::site::{Located, Site};
 use crate::ungranted::ungranted;
+
+/// Whose everything is while one process has one tenant.
+const TENANT: &str = "local";
 
 /// What all drivers of a process share: one engine and one way out.
 #[derive(Clone)]
@@ -73,6 +78,24 @@ impl DriverHost {
         })
     }
 
+    /// The way of a servo to its service, through the gate of its drivers.
+    ///
+    /// # Errors
+    /// As [`HttpTransport::new`].
+    pub fn transport(
+        &self,
+        servo: &str,
+        config: HttpConfig,
+    ) -> Result<HttpTransport, TransportSetupError> {
+        let owner = Owner {
+            tenant: TENANT.to_owned(),
+            servo: servo.to_owned(),
+            driver: "servo".to_owned(),
+            ..Owner::default()
+        };
+        HttpTransport::new(&self.gate, owner, config)
+    }
+
     /// Reads and compiles an artifact.
     ///
     /// # Errors
@@ -111,7 +134,7 @@ impl DriverHost {
             &self.gate,
             Binding {
                 owner: Owner {
-                    tenant: "local".to_owned(),
+                    tenant: TENANT.to_owned(),
                     servo: servo.to_owned(),
                     driver: driver.manifest().name.to_string(),
                     ..Owner::default()

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use servo_agent::{
-    CallLimits, Drivers, FileJournal, HttpAnswer, HttpConfig, HttpTransport, Notice, Observer,
-    Servo, ServoConfig, Transport, TransportError, parse_url,
+    CallLimits, Drivers, FileJournal, HttpAnswer, HttpConfig, Notice, Observer, Servo, ServoConfig,
+    Transport, TransportError, parse_url,
 };
 use servo_protocol::{Envelope, Event, EventName, Hello, Named, Success};
 use servo_sandbox::Driver;
@@ -72,12 +72,12 @@ fn transports(house: &House, count: u64, server: &str) -> Kept {
     let all = house.runtime.block_on(async {
         let mut all = Vec::new();
         for _ in 0..count {
-            let transport = HttpTransport::new(HttpConfig {
+            let config = HttpConfig {
                 url: parse_url(&format!("http://{server}/servo")).unwrap(),
                 token: None,
                 allow_plaintext: false,
-            });
-            let transport = transport.unwrap();
+            };
+            let transport = house.host.transport("shop", config).unwrap();
             transport.post(&hello).await.unwrap();
             all.push(transport);
         }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use servo_agent::{
     Drivers, HttpConfig, HttpTransport, Servo, ServoConfig, Token, parse_url, service_url,
 };
+use servo_egress::{Gate, Owner, SystemResolver};
 use servo_tests::workspace::Workspace;
 
 use crate::expect::{compare, goodbye, hello, next, some};
@@ -19,12 +20,13 @@ async fn over_http(
 ) -> Vec<(String, axum::http::HeaderMap)> {
     let script = Script::new(vec![]);
     let stub = Loopback::start(&script).await;
-    let transport = HttpTransport::new(HttpConfig {
+    let gate = Gate::new(Arc::new(SystemResolver)).unwrap();
+    let service = HttpConfig {
         url: parse_url(&address(&stub)).unwrap(),
         token,
         allow_plaintext: false,
-    })
-    .unwrap();
+    };
+    let transport = HttpTransport::new(&gate, Owner::default(), service).unwrap();
     let mut config = ServoConfig::new("app");
     config.agent = "an agent of this test".to_owned();
     let servo = Servo::new(config, Drivers::default(), Arc::new(transport));

@@ -62,10 +62,11 @@ impl Loader {
     pub(super) fn prepare(&self) -> Result<Prepared, Failed> {
         let site =
             Site::read(self.args.site.config.as_deref(), Path::new(".")).map_err(Failed::usage)?;
-        let transport = transport(&self.args, &site)?;
+        let service = service(&self.args, &site)?;
+        let transport = self.host.transport(self.app().as_str(), service);
         Ok(Prepared {
             site,
-            transport: Arc::new(transport),
+            transport: Arc::new(transport.map_err(Failed::usage)?),
         })
     }
 
@@ -162,7 +163,8 @@ pub(super) struct Loaded {
     environment: Option<Arc<dyn EnvironmentCheck>>,
 }
 
-fn transport(args: &RunArgs, site: &Site) -> Result<HttpTransport, Failed> {
+/// Where the service is, and what lets us in.
+fn service(args: &RunArgs, site: &Site) -> Result<HttpConfig, Failed> {
     let (file, section) = (site.file(), &site.file().optune);
     let app = args.app_id.as_str();
     if let Some(other) = section.app.as_deref().filter(|other| *other != app) {
@@ -197,10 +199,9 @@ fn transport(args: &RunArgs, site: &Site) -> Result<HttpTransport, Failed> {
         // The original ends with 1 here, and so do we (section 11).
         Some(Token::read(&path).map_err(Failed::ran)?)
     };
-    HttpTransport::new(HttpConfig {
+    Ok(HttpConfig {
         url,
         token,
         allow_plaintext: false,
     })
-    .map_err(Failed::usage)
 }
