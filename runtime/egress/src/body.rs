@@ -34,6 +34,12 @@ pub enum BodyError {
         /// The limit, in bytes.
         limit: u64,
     },
+    /// Larger than the rule allows once its encoding is undone.
+    #[error("the body is larger than the {limit} bytes allowed once its encoding is undone")]
+    TooLargeDecoded {
+        /// The limit, in bytes.
+        limit: u64,
+    },
     /// More or less than `content-length` said.
     #[error("the body is not as long as its content-length says")]
     Length,
@@ -52,7 +58,9 @@ impl BodyError {
     /// The same failure, seen by the one who waits for the response.
     pub fn as_send_error(&self) -> SendError {
         match self {
-            Self::TooLarge { limit } => SendError::TooLarge { limit: *limit },
+            Self::TooLarge { limit } | Self::TooLargeDecoded { limit } => {
+                SendError::TooLarge { limit: *limit }
+            }
             Self::Length => {
                 SendError::Request("the body is not as long as its content-length says")
             }
@@ -77,7 +85,7 @@ pub fn full(bytes: impl Into<Bytes>) -> Body {
 
 /// Empty pieces passed over before others get a turn: a body of nothing but
 /// empty pieces is work without progress.
-const EMPTY_IN_A_ROW: usize = 32;
+pub(crate) const EMPTY_IN_A_ROW: usize = 32;
 
 /// A request body on its way out: data only (trailers and empty pieces are
 /// dropped), no longer than the cap, exactly as long as declared.
@@ -168,15 +176,21 @@ impl Stream for Outgoing {
 pub(crate) struct Incoming {
     /// Gone once the body is over: the connection is given back, or closed.
     open: Option<Open>,
+    /// Gone once its record is written.
+    exchange: Option<Exchange>,
+    /// What arrives is not yet what the reader gets: whether the exchange is
+    /// complete is for another to say.
+    to_be_decoded: bool,
 }
 
 struct Open {
     body: reqwest::Body,
     left: u64,
+    limit: u64,
     clock: Clock,
     timer: Option<Pin<Box<Sleep>>>,
     armed: bool,
-    exchange: Exchange,
+    tally: Arc<Tally>,
     _held: InFlight,
 }
 
@@ -184,24 +198,53 @@ impl Incoming {
     pub(crate) fn new(
         body: reqwest::Body,
         clock: Clock,
-        mut exchange: Exchange,
+        exchange: Exchange,
         held: InFlight,
     ) -> Self {
+        let limit = exchange.limits().response_bytes;
+        let open = Open {
+            body,
+            left: limit,
+            limit,
+            clock,
+            timer: None,
+            armed: false,
+            tally: Arc::clone(exchange.tally()),
+            _held: held,
+        };
         // An answer without a body is over, and holds no place.
-        if body.is_end_stream() {
-            exchange.complete();
-            return Self { open: None };
+        let over = open.body.is_end_stream();
+        let mut incoming = Self {
+            open: Some(open),
+            exchange: Some(exchange),
+            to_be_decoded: false,
+        };
+        if over {
+            incoming.complete();
         }
+        incoming
+    }
+
+    pub(crate) fn deferred(self) -> Self {
         Self {
-            open: Some(Open {
-                left: exchange.limits().response_bytes,
-                body,
-                clock,
-                timer: None,
-                armed: false,
-                exchange,
-                _held: held,
-            }),
+            to_be_decoded: true,
+            ..self
+        }
+    }
+
+    /// The reader has all of it.
+    pub(crate) fn complete(&mut self) {
+        self.open = None;
+        if let Some(mut exchange) = self.exchange.take() {
+            exchange.complete();
+        }
+    }
+
+    /// The reader gets no more of it.
+    pub(crate) fn broken(&mut self, error: &BodyError) {
+        self.open = None;
+        if let Some(mut exchange) = self.exchange.take() {
+            exchange.broken(error);
         }
     }
 }
@@ -258,15 +301,13 @@ impl Open {
 
     fn take(&mut self, data: Bytes) -> Result<Bytes, BodyError> {
         let size = data.len() as u64;
-        self.exchange.tally().received(size);
+        self.tally.received(size);
         match self.left.checked_sub(size) {
             Some(left) => {
                 self.left = left;
                 Ok(data)
             }
-            None => Err(BodyError::TooLarge {
-                limit: self.exchange.limits().response_bytes,
-            }),
+            None => Err(BodyError::TooLarge { limit: self.limit }),
         }
     }
 }
@@ -289,12 +330,11 @@ impl http_body::Body for Incoming {
             Some(Ok(_)) => open.body.is_end_stream(),
             Some(Err(_)) | None => true,
         };
-        if over {
-            match &item {
-                Some(Err(error)) => open.exchange.broken(error),
-                _ => open.exchange.complete(),
-            }
-            self.open = None;
+        match &item {
+            Some(Err(error)) => self.broken(error),
+            _ if over && self.to_be_decoded => self.open = None,
+            _ if over => self.complete(),
+            _ => {}
         }
         Poll::Ready(item.map(|data| data.map(Frame::data)))
     }

@@ -6,8 +6,8 @@
 //!
 //! What is switched off here is switched off because it would act behind the
 //! decision: redirects and retries send requests that nobody decided on,
-//! proxies resolve names for us, decompression turns a capped body into an
-//! uncapped one, HTTP/2 shares connections in ways the meters do not see.
+//! proxies resolve names for us, its decompression turns a capped body into
+//! an uncapped one, HTTP/2 shares connections in ways the meters do not see.
 
 use std::error::Error;
 use std::future::Future;
@@ -102,7 +102,7 @@ impl Clients {
         let vetting = Vetting {
             resolver: Arc::clone(&gate.resolver),
             port: grant.rule.port,
-            reach: Arc::new(Reach::Grant(grant.clone())),
+            reach: Reach::Grant(Arc::new(grant.clone())),
         };
         let pool = match keep {
             Keep::Kept => Pool::KEPT,

@@ -197,6 +197,8 @@ pub(crate) enum Limit {
     Rate,
     RequestBytes,
     ResponseBytes,
+    /// Of a rule: a budget has none.
+    DecompressedBytes,
     RequestTime,
     ConnectTime,
     IdleTime,
@@ -213,6 +215,7 @@ impl Limit {
             Self::Rate => "request_rate",
             Self::RequestBytes => "request_bytes",
             Self::ResponseBytes => "response_bytes",
+            Self::DecompressedBytes => "decompressed_bytes",
             Self::RequestTime => "request_time",
             Self::ConnectTime => "connect_time",
             Self::IdleTime => "idle_time",

@@ -158,6 +158,9 @@ impl Exchange {
         let outcome = format!("{}, {error}", status.as_str());
         let (limit, end) = match error {
             BodyError::TooLarge { .. } => (Some(Limit::ResponseBytes), End::Capped(outcome)),
+            BodyError::TooLargeDecoded { .. } => {
+                (Some(Limit::DecompressedBytes), End::Capped(outcome))
+            }
             BodyError::Timeout(phase) => {
                 let limit = self.clock.and_then(|clock| clock.limit(*phase));
                 let reason = limit.map_or(Reason::None, |_| Reason::Limit);

@@ -13,6 +13,7 @@ use tokio::time::timeout_at;
 
 use crate::body::{Body, Incoming, Outgoing};
 use crate::client::{Clients, Keep, exchange_heads};
+use crate::decode;
 use crate::error::{EgressError, Failure, Limit, Phase, Quota, SendError};
 use crate::exchange::{Exchange, reason_of};
 use crate::gate::Gate;
@@ -171,6 +172,9 @@ impl Lane {
         if wishes.keep == Keep::Fresh {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
+        if grant.limits.decompressed_bytes.is_some() {
+            decode::ask(&mut headers);
+        }
         if declared != Some(0) {
             if let Some(declared) = declared {
                 headers.insert(header::CONTENT_LENGTH, declared.into());
@@ -203,7 +207,11 @@ impl Lane {
         clean_response(&mut parts.headers);
         parts.extensions.clear();
         let body = Incoming::new(body, clock, exchange, held);
-        Ok(Response::from_parts(parts, body.boxed_unsync()))
+        let body = match grant.limits.decompressed_bytes {
+            Some(most) => decode::undo(&mut parts, body, most),
+            None => body.boxed_unsync(),
+        };
+        Ok(Response::from_parts(parts, body))
     }
 }
 

@@ -12,6 +12,7 @@
 
 mod body;
 mod client;
+mod decode;
 mod error;
 mod exchange;
 mod gate;

@@ -158,7 +158,7 @@ impl Own {
         let vetting = Vetting {
             resolver: Arc::clone(&gate.resolver),
             port: self.url.port_or_known_default().unwrap_or_default(),
-            reach: Arc::new(Reach::Own),
+            reach: Reach::Own,
         };
         let client = build(&gate.tls, &self.trust, vetting, Pool::OWN)?;
         Ok(self.client.get_or_init(|| client))

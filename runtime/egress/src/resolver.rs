@@ -45,7 +45,7 @@ impl Resolver for SystemResolver {
 #[derive(Clone)]
 pub(crate) enum Reach {
     /// A driver, under this grant.
-    Grant(HttpGrant),
+    Grant(Arc<HttpGrant>),
     /// Servo itself.
     Own,
 }
@@ -63,13 +63,13 @@ impl Reach {
 pub(crate) struct Vetting {
     pub(crate) resolver: Arc<dyn Resolver>,
     pub(crate) port: u16,
-    pub(crate) reach: Arc<Reach>,
+    pub(crate) reach: Reach,
 }
 
 impl Resolve for Vetting {
     fn resolve(&self, name: Name) -> Resolving {
         let resolver = Arc::clone(&self.resolver);
-        let (reach, port) = (Arc::clone(&self.reach), self.port);
+        let (reach, port) = (self.reach.clone(), self.port);
         Box::pin(async move {
             let found = resolver
                 .resolve(name.as_str(), port)

@@ -13,6 +13,7 @@ use servo_agent::{
     CallLimits, DriverRole, EnvironmentCheck, HttpConfig, HttpTransport, TransportSetupError,
 };
 use servo_artifact::{Artifact, CodeCache, DEFAULT_CACHE_LIMIT, DriverKind, user_cache_folder};
+use servo_audit::Auditor;
 use servo_egress::{Gate, Owner, SystemResolver};
 use servo_native::{NativeDriver, NativeEnvironment};
 use servo_policy::Grants;
@@ -68,14 +69,24 @@ impl DriverHost {
                 .inspect_err(|problem| tracing::warn!("no cache of compiled code: {problem}"))
                 .ok()
         });
+        let auditor = Auditor::default();
         Ok(Self {
             sandbox: Sandbox::new(SandboxOptions {
                 concurrent_steps: 0,
                 cache,
+                audit: auditor.clone(),
                 ..SandboxOptions::default()
             })?,
-            gate: Gate::new(Arc::new(SystemResolver))?,
+            gate: Gate::builder(Arc::new(SystemResolver))
+                .auditor(auditor)
+                .build()?,
         })
+    }
+
+    /// Where every record of this process goes, with the counters of all.
+    #[must_use]
+    pub fn auditor(&self) -> &Auditor {
+        self.gate.auditor()
     }
 
     /// The way of a servo to its service, through the gate of its drivers.

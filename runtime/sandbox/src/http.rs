@@ -150,5 +150,10 @@ fn error_code(error: SendError) -> Error {
 
 /// What the guest is told of a response body that broke off.
 fn body_error(error: BodyError) -> Error {
-    error_code(error.as_send_error())
+    match error {
+        BodyError::TooLarge { limit } | BodyError::TooLargeDecoded { limit } => {
+            Error::HttpResponseBodySize(Some(limit))
+        }
+        error => error_code(error.as_send_error()),
+    }
 }
