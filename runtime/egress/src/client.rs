@@ -2,7 +2,9 @@
 //!
 //! One client per rule keeps pools apart: a connection is reused only by the
 //! owner, the rule and hence the identity it was made for. Clients are made on
-//! first use; most rules of most servos are never used.
+//! first use; most rules of most servos are never used. A changed client
+//! certificate makes another client: what was opened as somebody else is not
+//! used on.
 //!
 //! What is switched off here is switched off because it would act behind the
 //! decision: redirects and retries send requests that nobody decided on,
@@ -12,17 +14,21 @@
 use std::error::Error;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Response, StatusCode};
 use reqwest::Client;
+use rustls::client::ResolvesClientCert;
 use servo_policy::{HttpGrant, Scheme};
 use tokio::time::timeout_at;
 use tower::{Layer, Service};
 
-use crate::error::{ConnectTimedOut, EgressError, Failure, Phase, SendError, classify};
+use crate::credential::{Stamps, load_identity, stamps};
+use crate::error::{
+    ConnectTimedOut, CredentialFailure, EgressError, Failure, Phase, SendError, classify,
+};
 use crate::gate::Gate;
 use crate::meter::Clock;
 use crate::resolver::{Reach, Vetting};
@@ -69,36 +75,66 @@ tokio::task_local! {
 /// The clients of one rule, made on first use.
 pub(crate) struct Clients {
     trust: Trust,
-    kept: OnceLock<Client>,
-    fresh: OnceLock<Client>,
+    made: Mutex<Made>,
+}
+
+/// What was made for one identity, or for none.
+#[derive(Default)]
+struct Made {
+    identity: Option<(Stamps, Arc<dyn ResolvesClientCert>)>,
+    kept: Option<Client>,
+    fresh: Option<Client>,
 }
 
 impl Clients {
-    pub(crate) fn new(grant: &HttpGrant) -> Result<Self, EgressError> {
-        Ok(Self {
-            trust: match (grant.rule.scheme, &grant.ca) {
-                (Scheme::Http, _) => Trust::Nobody,
-                (Scheme::Https, None) => Trust::System,
-                (Scheme::Https, Some(path)) => read_authority(path)?,
-            },
-            kept: OnceLock::new(),
-            fresh: OnceLock::new(),
-        })
+    pub(crate) fn new(grant: &HttpGrant, gate: &Gate) -> Result<Self, EgressError> {
+        let trust = match (grant.rule.scheme, &grant.ca) {
+            (Scheme::Http, _) => Trust::Nobody,
+            (Scheme::Https, None) => Trust::System,
+            (Scheme::Https, Some(path)) => read_authority(path)?,
+        };
+        let refuse = |problem: String| EgressError::Identity {
+            rule: grant.id.0,
+            problem,
+        };
+        let identity = match (&grant.identity, grant.rule.scheme) {
+            (None, _) => None,
+            (Some(files), Scheme::Https) => {
+                Some(load_identity(files, gate.tls.provider()).map_err(|e| refuse(e.to_string()))?)
+            }
+            (Some(_), Scheme::Http) => {
+                return Err(refuse("plain http has none; write https".to_owned()));
+            }
+        };
+        let made = Mutex::new(Made {
+            identity,
+            ..Made::default()
+        });
+        Ok(Self { trust, made })
     }
 
+    /// The client for the identity as it is now.
     pub(crate) fn get(
         &self,
         keep: Keep,
         gate: &Gate,
         grant: &HttpGrant,
-    ) -> Result<&Client, SendError> {
+    ) -> Result<Client, SendError> {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.identify(gate, grant)?;
+        let Made {
+            identity,
+            kept,
+            fresh,
+        } = &mut *made;
         let slot = match keep {
-            Keep::Kept => &self.kept,
-            Keep::Fresh => &self.fresh,
+            Keep::Kept => kept,
+            Keep::Fresh => fresh,
         };
-        if let Some(client) = slot.get() {
-            return Ok(client);
+        if let Some(client) = slot {
+            return Ok(client.clone());
         }
+        let identity = identity.as_ref().map(|(_, identity)| Arc::clone(identity));
         let vetting = Vetting {
             resolver: Arc::clone(&gate.resolver),
             port: grant.rule.port,
@@ -108,8 +144,35 @@ impl Clients {
             Keep::Kept => Pool::KEPT,
             Keep::Fresh => Pool::FRESH,
         };
-        let client = build(&gate.tls, &self.trust, vetting, pool)?;
-        Ok(slot.get_or_init(|| client))
+        let client = build(&gate.tls, &self.trust, identity, vetting, pool)?;
+        Ok(slot.insert(client).clone())
+    }
+}
+
+impl Made {
+    /// Reads the identity again if its files are others than were read. What
+    /// was made for the old one is dropped first.
+    fn identify(&mut self, gate: &Gate, grant: &HttpGrant) -> Result<(), SendError> {
+        let Some(files) = &grant.identity else {
+            return Ok(());
+        };
+        let now = stamps(files);
+        if let (Ok(now), Some((read, _))) = (&now, &self.identity)
+            && now == read
+        {
+            return Ok(());
+        }
+        *self = Self::default();
+        let loaded = now.and_then(|_| load_identity(files, gate.tls.provider()));
+        self.identity = Some(loaded.map_err(|problem| {
+            tracing::warn!(
+                rule = format_args!("grants.http[{}]", grant.id.0),
+                %problem,
+                "a request is not sent: its client certificate cannot be had"
+            );
+            SendError::Credential(CredentialFailure::Identity)
+        })?);
+        Ok(())
     }
 }
 
@@ -176,6 +239,7 @@ pub(crate) enum Keep {
 pub(crate) fn build(
     tls: &Tls,
     trust: &Trust,
+    identity: Option<Arc<dyn ResolvesClientCert>>,
     vetting: Vetting,
     pool: Pool,
 ) -> Result<Client, SendError> {
@@ -184,7 +248,7 @@ pub(crate) fn build(
         SendError::Internal
     };
     Client::builder()
-        .tls_backend_preconfigured(tls.config(trust).map_err(|e| internal(&e))?)
+        .tls_backend_preconfigured(tls.config(trust, identity).map_err(|e| internal(&e))?)
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)

@@ -36,11 +36,15 @@ pub(crate) fn ask(headers: &mut HeaderMap) {
         .or_insert(HeaderValue::from_static("gzip, deflate"));
 }
 
+/// Will the encoding of this response's body be undone?
+pub(crate) fn applies(parts: &Parts) -> bool {
+    parts.status != StatusCode::PARTIAL_CONTENT && coding(&parts.headers).is_some()
+}
+
 /// The body, its encoding undone if it has one that can be; the head then says
 /// nothing of it any more.
 pub(crate) fn undo(parts: &mut Parts, body: Incoming, most: u64) -> Body {
-    let coding = coding(&parts.headers)
-        .filter(|_| parts.status != StatusCode::PARTIAL_CONTENT && !body.is_end_stream());
+    let coding = coding(&parts.headers).filter(|_| applies(parts) && !body.is_end_stream());
     let Some(coding) = coding else {
         return body.boxed_unsync();
     };

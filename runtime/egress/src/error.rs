@@ -38,6 +38,22 @@ pub enum EgressError {
         /// What is wrong with it.
         problem: String,
     },
+    /// The credential of a rule cannot be had.
+    #[error("grants.http[{rule}]: its credential cannot be used: {problem}")]
+    Credential {
+        /// The index of the rule.
+        rule: usize,
+        /// What is wrong, with the source and without the value.
+        problem: String,
+    },
+    /// The client certificate of a rule cannot be used.
+    #[error("grants.http[{rule}]: its client certificate cannot be used: {problem}")]
+    Identity {
+        /// The index of the rule.
+        rule: usize,
+        /// What is wrong, with the file.
+        problem: String,
+    },
     /// The TLS library refuses our settings.
     #[error("TLS cannot be set up: {0}")]
     Tls(#[from] rustls::Error),
@@ -90,12 +106,40 @@ pub enum SendError {
     /// A request that is not valid HTTP, or asks for what only the host decides.
     #[error("the request is refused: {0}")]
     Request(&'static str),
+    /// The host's own credential for the rule could not be used. The request is
+    /// not sent without it.
+    #[error("the rule's credential: {0}")]
+    Credential(CredentialFailure),
     /// The other side broke the protocol, or went away.
     #[error("the exchange failed: {0}")]
     Protocol(&'static str),
     /// A fault of this host; the log has the details.
     #[error("the host could not send the request")]
     Internal,
+}
+
+/// Why a rule's credential could not be used. The host's log says more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CredentialFailure {
+    /// Its source gives no value, or none that can be used.
+    #[error("this host cannot read it")]
+    Secret,
+    /// The token's server gave none.
+    #[error("this host got no token for it")]
+    Token,
+    /// The client certificate cannot be read.
+    #[error("this host cannot read its client certificate")]
+    Identity,
+    /// Nothing could be made of it for this request.
+    #[error("this host cannot add it to this request")]
+    Unusable,
+    /// The answer cannot be looked through for it.
+    #[error(
+        "the answer has a content-encoding, and is refused: this host must be able to read \
+         it; let it undo encodings with `limits: {{ decompressed_bytes: ... }}`"
+    )]
+    Encoded,
 }
 
 /// Why there is no connection.

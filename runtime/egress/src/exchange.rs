@@ -180,6 +180,7 @@ impl Exchange {
                 (reason_of(denial.reason()), None)
             }
             SendError::Request(_) => (Reason::Malformed, None),
+            SendError::Credential(_) => (Reason::Secret, None),
             SendError::TooLarge { .. } => (Reason::Limit, Some(Limit::RequestBytes)),
             SendError::QuotaExhausted(quota) => (Reason::Quota, Some(quota.limit())),
             SendError::RateLimited { .. } => (Reason::Rate, Some(Limit::Rate)),

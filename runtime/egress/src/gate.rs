@@ -22,7 +22,7 @@ const IN_FLIGHT: usize = 512;
 pub struct Gate {
     pub(crate) resolver: Arc<dyn Resolver>,
     pub(crate) auditor: Auditor,
-    pub(crate) tls: Tls,
+    pub(crate) tls: Arc<Tls>,
     pub(crate) in_flight: Arc<Semaphore>,
 }
 
@@ -53,11 +53,11 @@ impl GateBuilder {
     pub fn build(self) -> Result<Arc<Gate>, EgressError> {
         let tls = Tls::new();
         // A provider that cannot serve is found now and not at the first https.
-        tls.config(&crate::tls::Trust::Nobody)?;
+        tls.config(&crate::tls::Trust::Nobody, None)?;
         Ok(Arc::new(Gate {
             resolver: self.resolver,
             auditor: self.auditor,
-            tls,
+            tls: Arc::new(tls),
             in_flight: Arc::new(Semaphore::new(self.places)),
         }))
     }
@@ -87,11 +87,23 @@ impl Gate {
         &self.auditor
     }
 
-    /// A lane for one owner. Reads the certificate authorities that the rules
-    /// name; opens no connection and makes no client.
+    /// The same way out with places of its own, for requests that are made while
+    /// another one holds a place.
+    pub(crate) fn beside(&self, places: usize) -> Arc<Self> {
+        Arc::new(Self {
+            resolver: Arc::clone(&self.resolver),
+            auditor: self.auditor.clone(),
+            tls: Arc::clone(&self.tls),
+            in_flight: Arc::new(Semaphore::new(places)),
+        })
+    }
+
+    /// A lane for one owner. Reads the certificate authorities, certificates and
+    /// secrets that the rules name; opens no connection, makes no client and
+    /// runs no program.
     ///
     /// # Errors
-    /// An authority that cannot be read.
+    /// An authority, a certificate or a secret that cannot be read or used.
     pub fn lane(self: &Arc<Self>, owner: Owner, rules: HttpRules) -> Result<Lane, EgressError> {
         Lane::new(Arc::clone(self), owner, rules)
     }

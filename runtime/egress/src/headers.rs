@@ -146,6 +146,22 @@ fn content_length(headers: &HeaderMap) -> Result<Option<u64>, SendError> {
         .ok_or(SendError::Request("its content-length is not a number"))
 }
 
+/// Fields that a credential may not be put into: they are about the connection,
+/// or the host sets them for reasons of its own.
+pub(crate) fn belongs_to_host(name: &HeaderName) -> bool {
+    let host = [
+        header::CONTENT_LENGTH,
+        header::CONTENT_ENCODING,
+        header::ACCEPT_ENCODING,
+        header::RANGE,
+        header::IF_RANGE,
+    ];
+    host.contains(name)
+        || DROPPED.contains(name)
+        || REFUSED.iter().any(|(refused, _)| refused == name)
+        || name.as_str().starts_with("x-forwarded-")
+}
+
 /// Removes the fields of a response that end here.
 pub(crate) fn clean_response(headers: &mut HeaderMap) {
     for name in &DROPPED_FROM_RESPONSE {

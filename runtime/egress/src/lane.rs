@@ -6,13 +6,14 @@ use http::{HeaderMap, HeaderValue, Request, Response, header, request};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use reqwest::Url;
-use servo_audit::{Auditor, CallAudit, Capability, Owner, Record};
+use servo_audit::{Auditor, CallAudit, Capability, Owner, Reason, Record, Verdict};
 use servo_policy::{Allowed, Denial, Host, HttpGrant, HttpRules, Rate, RequestHead, RuleId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout_at;
 
 use crate::body::{Body, Incoming, Outgoing};
 use crate::client::{Clients, Keep, exchange_heads};
+use crate::credential::{Attached, Draft, Keeper, Report};
 use crate::decode;
 use crate::error::{EgressError, Failure, Limit, Phase, Quota, SendError};
 use crate::exchange::{Exchange, reason_of};
@@ -43,19 +44,33 @@ struct Way {
     pace: Pace,
     /// Places for requests in flight, where the rule limits them.
     places: Option<Arc<Semaphore>>,
+    credential: Option<Arc<Keeper>>,
 }
 
 impl Way {
-    fn new(grant: &HttpGrant) -> Result<Self, EgressError> {
+    fn new(
+        grant: &HttpGrant,
+        gate: &Gate,
+        credential: Option<Arc<Keeper>>,
+    ) -> Result<Self, EgressError> {
         let places = grant.limits.concurrency.map(|most| {
             let most = usize::try_from(most).unwrap_or(Semaphore::MAX_PERMITS);
             Arc::new(Semaphore::new(most))
         });
         Ok(Self {
-            clients: Clients::new(grant)?,
+            clients: Clients::new(grant, gate)?,
             pace: Pace::default(),
             places,
+            credential,
         })
+    }
+
+    /// Adds the rule's credential, if it has one.
+    async fn attach(&self, draft: Draft<'_>) -> Result<Option<Attached>, SendError> {
+        match &self.credential {
+            Some(keeper) => keeper.attach(draft).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Takes one request out of what its call and this rule may make. What is
@@ -81,17 +96,43 @@ impl Lane {
         owner: Owner,
         rules: HttpRules,
     ) -> Result<Self, EgressError> {
-        let ways = rules.iter().map(Way::new).collect::<Result<_, _>>()?;
-        let inner = Inner {
+        let ways = rules
+            .iter()
+            .map(|grant| Way::new(grant, &gate, Keeper::load(grant, &gate, &owner)?))
+            .collect::<Result<_, _>>()?;
+        Ok(Self::with(gate, owner, rules, ways, Capability::Http))
+    }
+
+    /// A lane for the requests for tokens: one rule, and what proves the client.
+    /// Its place is its own: who asks for a token holds one of a driver already.
+    pub(crate) fn for_token(
+        gate: &Gate,
+        owner: Owner,
+        rules: HttpRules,
+        client: &Arc<Keeper>,
+    ) -> Result<Self, EgressError> {
+        let gate = gate.beside(1);
+        let ways = rules
+            .iter()
+            .map(|grant| Way::new(grant, &gate, Some(Arc::clone(client))))
+            .collect::<Result<_, _>>()?;
+        Ok(Self::with(gate, owner, rules, ways, Capability::Own))
+    }
+
+    fn with(
+        gate: Arc<Gate>,
+        owner: Owner,
+        rules: HttpRules,
+        ways: Vec<Way>,
+        capability: Capability,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            ledger: Ledger::new(&rules),
             rules,
             ways,
+            capability,
             ..Inner::own(gate, owner)
-        };
-        Ok(Self(Arc::new(Inner {
-            capability: Capability::Http,
-            ledger: Ledger::new(&inner.rules),
-            ..inner
-        })))
+        }))
     }
 
     /// Whose lane it is.
@@ -168,13 +209,28 @@ impl Lane {
         }
 
         // 5. Build what is sent.
-        let mut outgoing = reqwest::Request::new(parts.method, url);
         if wishes.keep == Keep::Fresh {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if grant.limits.decompressed_bytes.is_some() {
             decode::ask(&mut headers);
         }
+        // The credential comes last, after everything a guest can influence.
+        let (mut body, mut declared) = (body, declared);
+        let draft = Draft {
+            method: &parts.method,
+            target: &allowed.target,
+            headers: &mut headers,
+            body: &mut body,
+            length: &mut declared,
+            most: limits.request_bytes,
+            until: clock.head,
+        };
+        let attached = way
+            .attach(draft)
+            .await
+            .map_err(|error| exchange.fail(error))?;
+        let mut outgoing = reqwest::Request::new(parts.method, url);
         if declared != Some(0) {
             if let Some(declared) = declared {
                 headers.insert(header::CONTENT_LENGTH, declared.into());
@@ -182,8 +238,6 @@ impl Lane {
             let body = Outgoing::new(body, declared, &exchange);
             *outgoing.body_mut() = Some(reqwest::Body::wrap_stream(body));
         }
-        // Credentials bound to a rule belong here: after everything a guest can
-        // influence, with `insert`, so that its own field of that name is gone.
         *outgoing.headers_mut() = headers;
 
         // 6. Send, and wait for the head of the response.
@@ -192,7 +246,7 @@ impl Lane {
             .get(wishes.keep, &lane.gate, grant)
             .map_err(|error| exchange.fail(error))?;
         exchange.starts();
-        let response = exchange_heads(client, outgoing, &clock)
+        let response = exchange_heads(&client, outgoing, &clock)
             .await
             .map_err(|lost| {
                 exchange.fail(match lost.failure() {
@@ -206,11 +260,18 @@ impl Lane {
         let (mut parts, body) = response.into_parts();
         clean_response(&mut parts.headers);
         parts.extensions.clear();
+        let attached = attached
+            .map(|attached| attached.head(&mut parts, body.is_end_stream()))
+            .transpose()
+            .map_err(|error| exchange.fail(error))?;
         let body = Incoming::new(body, clock, exchange, held);
-        let body = match grant.limits.decompressed_bytes {
+        let mut body = match grant.limits.decompressed_bytes {
             Some(most) => decode::undo(&mut parts, body, most),
             None => body.boxed_unsync(),
         };
+        if let Some(seen) = attached {
+            body = seen.body(body, lane.echo(call, &allowed));
+        }
         Ok(Response::from_parts(parts, body))
     }
 }
@@ -258,6 +319,27 @@ impl Inner {
     /// Takes a record; its owner and call are set on the way.
     pub(crate) fn record(&self, call: &CallMeter, record: &Record<'_>) {
         call.audit().unwrap_or(&self.audit).record(record);
+    }
+
+    /// Records that a secret came back and was taken out.
+    fn echo(self: &Arc<Self>, call: &CallMeter, allowed: &Allowed) -> Report {
+        let (lane, call) = (Arc::clone(self), call.clone());
+        let (rule, what) = (allowed.rule, summary(allowed));
+        Box::new(move |found| {
+            let record = Record {
+                rule: lane.index_of(rule),
+                verdict: Verdict::Capped,
+                outcome: &format!("a secret in the answer was taken out, {found} times"),
+                ..Record::denied(
+                    lane.owner(),
+                    "",
+                    Capability::Credential,
+                    &what,
+                    Reason::Echo,
+                )
+            };
+            lane.record(&call, &record);
+        })
     }
 
     fn decide(&self, parts: &request::Parts, call: &CallMeter) -> Result<Allowed, SendError> {

@@ -12,6 +12,7 @@
 
 mod body;
 mod client;
+mod credential;
 mod decode;
 mod error;
 mod exchange;
@@ -26,7 +27,9 @@ mod resolver;
 mod tls;
 
 pub use body::{Body, BodyError, empty, full};
-pub use error::{ConnectFailure, EgressError, Phase, Quota, SendError, TlsFailure};
+pub use error::{
+    ConnectFailure, CredentialFailure, EgressError, Phase, Quota, SendError, TlsFailure,
+};
 pub use gate::{Gate, GateBuilder};
 pub use lane::Lane;
 pub use ledger::{DenialCount, Ledger, LedgerSnapshot, RuleUse};

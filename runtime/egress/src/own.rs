@@ -160,7 +160,7 @@ impl Own {
             port: self.url.port_or_known_default().unwrap_or_default(),
             reach: Reach::Own,
         };
-        let client = build(&gate.tls, &self.trust, vetting, Pool::OWN)?;
+        let client = build(&gate.tls, &self.trust, None, vetting, Pool::OWN)?;
         Ok(self.client.get_or_init(|| client))
     }
 

@@ -10,7 +10,7 @@
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use rustls::client::Resumption;
+use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -51,17 +51,28 @@ impl Tls {
         }
     }
 
-    /// A configuration for one client.
-    pub(crate) fn config(&self, trust: &Trust) -> Result<ClientConfig, rustls::Error> {
+    pub(crate) fn provider(&self) -> &CryptoProvider {
+        &self.provider
+    }
+
+    /// A configuration for one client, which has an identity or none.
+    pub(crate) fn config(
+        &self,
+        trust: &Trust,
+        identity: Option<Arc<dyn ResolvesClientCert>>,
+    ) -> Result<ClientConfig, rustls::Error> {
         let (roots, resumption) = match trust {
             Trust::Nobody => (Arc::clone(&self.nobody), Resumption::disabled()),
             Trust::System => (Arc::clone(self.system()), sessions()),
             Trust::Only(roots) => (Arc::clone(roots), sessions()),
         };
-        let mut config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+            .with_root_certificates(roots);
+        let mut config = match identity {
+            Some(identity) => builder.with_client_cert_resolver(identity),
+            None => builder.with_no_client_auth(),
+        };
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         config.resumption = resumption;
         Ok(config)

@@ -10,6 +10,8 @@
     clippy::indexing_slicing
 )]
 
+pub mod authority;
+
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
