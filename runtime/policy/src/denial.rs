@@ -154,7 +154,7 @@ impl Denial {
             if let Host::Ip(ip) = target.host
                 && address_class(ip) == AddressClass::Metadata
             {
-                caution.push("a metadata service hands out this machine's own credentials");
+                caution.push(METADATA);
             } else if private {
                 caution.push(PRIVATE);
             }
@@ -215,6 +215,9 @@ const NAMED: &str = "NETWORK stands for the one that the host's address is in, w
 
 const OTHERS: &str = "the line in `grants.http` has other keys; keep them";
 
+const METADATA: &str = "a metadata service hands out this machine's own credentials; for a \
+                        cloud's API, give its rule `sigv4` or `oauth2`, and the host adds them";
+
 const PRIVATE: &str = "`private: true` lets the driver reach services of this machine and its \
                        networks, many of which ask for no password";
 
@@ -231,7 +234,8 @@ impl fmt::Display for Denial {
             (Some(line), _) => write!(f, "\nto allow it, add to `grants.http`:\n  {line}")?,
             (None, DenialReason::Address(AddressClass::Metadata)) => f.write_str(
                 "\nonly a rule whose host is that very address, with `private: true`, reaches it; \
-                 a driver that needs a cloud's credentials should get them from its operator",
+                 a driver needs no credentials of a cloud: give the rule of the cloud's API `sigv4` \
+                 or `oauth2`, and the host adds them",
             )?,
             (None, _) => {}
         }
