@@ -19,6 +19,10 @@ use clap::Parser;
 use crate::args::{Cli, Command};
 
 fn main() -> ExitCode {
+    // Before anything else: such a process has no terminal, no log and no tasks.
+    if let Some(code) = servo_sandbox::compile_child::answer_if_asked() {
+        return code;
+    }
     let cli = Cli::parse();
     let share = match &cli.command {
         Command::Demo(_) => logging::Share::Wrongs,

@@ -2,17 +2,24 @@
 //!
 //! This is the one module of the project with `unsafe` in it. Loading compiled
 //! code means running whatever the bytes say, and the engine checks versions
-//! and settings but not integrity. What makes it sound is the cache: it returns
-//! only bytes whose keyed MAC it verified, over the very buffer that is loaded
-//! here, from a folder that nobody else may write.
+//! and settings but not integrity. What makes it sound is where the bytes are
+//! from: the compiler's own process, which is locked up and whose answer names
+//! the artifact, or the cache, which returns only bytes whose keyed MAC it
+//! verified, over the very buffer that is loaded here, from a folder that nobody
+//! else may write.
 
 #![allow(unsafe_code)]
 
+use std::sync::Arc;
+
 use servo_artifact::{Artifact, CacheKey, CodeCache};
+use servo_audit::{Auditor, Capability, Owner, Reason, Record};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::SandboxError;
+use crate::compiler::{self, CONCURRENT, CompileError, Compiler};
 
 /// Where the code of a loaded driver came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,49 +30,107 @@ pub enum CodeOrigin {
     Cached,
 }
 
-/// Compiles the artifact or loads its code from the cache. Blocks: compiling
-/// takes tenths of a second.
-pub(crate) fn component(
-    engine: &Engine,
-    cache: Option<&CodeCache>,
-    fingerprint: &str,
-    artifact: &Artifact,
-) -> Result<(Component, CodeOrigin), SandboxError> {
-    let refused = |error: wasmtime::Error| SandboxError::Refused {
-        driver: artifact.manifest().name.to_string(),
-        problem: format!("{error:#}"),
-    };
-    let Some(cache) = cache else {
-        let component = Component::from_binary(engine, artifact.bytes()).map_err(refused)?;
-        return Ok((component, CodeOrigin::Compiled));
-    };
-    let key = CacheKey::new(artifact.digest(), fingerprint);
-    if let Some(code) = cache.get(&key) {
-        match load(engine, &code) {
-            Ok(component) => return Ok((component, CodeOrigin::Cached)),
-            Err(error) => tracing::warn!(
-                target: "servo::audit",
-                digest = %artifact.digest(),
-                "cached code refused by the engine, compiling anew: {error:#}"
-            ),
+/// Where code comes from: the cache, or else the compiler.
+pub(crate) struct CodeSource {
+    pub(crate) fingerprint: String,
+    cache: Option<CodeCache>,
+    compiler: Compiler,
+    turns: Arc<Semaphore>,
+    audit: Auditor,
+}
+
+impl CodeSource {
+    pub(crate) fn new(
+        fingerprint: String,
+        cache: Option<CodeCache>,
+        compiler: Compiler,
+        audit: Auditor,
+    ) -> Self {
+        Self {
+            fingerprint,
+            cache,
+            compiler,
+            turns: Arc::new(Semaphore::new(CONCURRENT)),
+            audit,
         }
     }
-    let code = engine
-        .precompile_component(artifact.bytes())
-        .map_err(refused)?;
-    if let Err(error) = cache.put(&key, &code) {
-        tracing::warn!(
-            "compiled code of {} is not cached: {error}",
-            artifact.digest()
-        );
+
+    /// Waits until there may be one more compilation.
+    pub(crate) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        // Nobody closes it.
+        Arc::clone(&self.turns).acquire_owned().await.ok()
     }
-    let component = load(engine, &code).map_err(refused)?;
-    Ok((component, CodeOrigin::Compiled))
+
+    /// The code of an artifact, if the cache has it. Blocks for the time of
+    /// reading it.
+    pub(crate) fn cached(&self, engine: &Engine, artifact: &Artifact) -> Option<Component> {
+        let cache = self.cache.as_ref()?;
+        let code = cache.get(&self.key(artifact))?;
+        load(engine, &code)
+            .inspect_err(|error| {
+                let what = format!("the engine refuses cached code: {error:#}");
+                self.denied(artifact, &what, Reason::Altered);
+            })
+            .ok()
+    }
+
+    /// Compiles an artifact and keeps its code. Blocks: compiling takes tenths
+    /// of a second, and as long as its limits let it.
+    pub(crate) fn compiled(
+        &self,
+        engine: &Engine,
+        artifact: &Artifact,
+    ) -> Result<Component, SandboxError> {
+        let code = compiler::compile(&self.compiler, &self.fingerprint, artifact.bytes())
+            .map_err(|error| self.failed(artifact, error))?;
+        // Only what the engine takes is kept.
+        let component = load(engine, &code).map_err(|error| {
+            tracing::debug!("compiled code is refused: {error:#}");
+            self.failed(artifact, CompileError::WrongAnswer("it is no code"))
+        })?;
+        if let Some(cache) = &self.cache
+            && let Err(error) = cache.put(&self.key(artifact), &code)
+        {
+            tracing::warn!(
+                "compiled code of {} is not cached: {error}",
+                artifact.digest()
+            );
+        }
+        Ok(component)
+    }
+
+    fn key(&self, artifact: &Artifact) -> CacheKey {
+        CacheKey::new(artifact.digest(), &self.fingerprint)
+    }
+
+    fn failed(&self, artifact: &Artifact, error: CompileError) -> SandboxError {
+        self.denied(artifact, &error.to_string(), Reason::Compiler);
+        if let Some(limit) = error.limit() {
+            self.audit.limit_hit(limit);
+        }
+        let driver = artifact.manifest().name.to_string();
+        match error {
+            CompileError::Refused(problem) => SandboxError::Refused { driver, problem },
+            source => SandboxError::Compile { driver, source },
+        }
+    }
+
+    /// Code belongs to a driver and to nobody who uses it.
+    fn denied(&self, artifact: &Artifact, what: &str, reason: Reason) {
+        let owner = Owner {
+            driver: artifact.manifest().name.to_string(),
+            digest: artifact.digest().to_string(),
+            ..Owner::default()
+        };
+        let record = Record::denied(&owner, "", Capability::Code, what, reason);
+        self.audit.record(&record);
+    }
 }
 
 fn load(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
-    // SAFETY: `code` was made by this engine's compiler, in this process or in
-    // an earlier one. In the second case the cache has verified its MAC over
-    // this very buffer; nobody can change the buffer in between.
+    // SAFETY: `code` was made by the compiler of this engine's settings, in a
+    // process that is locked up, for this process or for an earlier one. In the
+    // second case the cache has verified its MAC over this very buffer; nobody
+    // can change the buffer in between.
     unsafe { Component::deserialize(engine, code) }
 }

@@ -11,11 +11,12 @@ use servo_policy::{FolderGrant, Grants, check_overlap};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use wasmtime::Engine;
-use wasmtime::component::{InstancePre, Linker};
+use wasmtime::component::{Component, InstancePre, Linker};
 
 use crate::bindings::{adjust, measure};
 use crate::call::Call;
-use crate::compile::{self, CodeOrigin};
+use crate::compile::{CodeOrigin, CodeSource};
+use crate::compiler::Compiler;
 use crate::engine::{self, MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS};
 use crate::host::{CallObserver, CallState};
 use crate::schedule::{Load, Turns};
@@ -30,6 +31,8 @@ pub struct SandboxOptions {
     pub concurrent_steps: u32,
     /// Where compiled code is kept; absent: it is compiled anew in each process.
     pub cache: Option<CodeCache>,
+    /// What compiles, and how much it may use.
+    pub compiler: Compiler,
     /// Guests that may be on a worker at the same time. Zero: as many as the
     /// machine runs threads at once.
     pub turns: usize,
@@ -47,8 +50,7 @@ pub(crate) struct Shared {
     pub(crate) turns: Turns,
     pub(crate) ticker: Ticker,
     pub(crate) audit: Auditor,
-    fingerprint: String,
-    cache: Option<CodeCache>,
+    code: CodeSource,
     plain: Linker<CallState>,
     with_sockets: Linker<CallState>,
 }
@@ -56,7 +58,7 @@ pub(crate) struct Shared {
 impl std::fmt::Debug for Sandbox {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Sandbox")
-            .field("fingerprint", &self.0.fingerprint)
+            .field("fingerprint", &self.0.code.fingerprint)
             .finish_non_exhaustive()
     }
 }
@@ -94,9 +96,13 @@ impl Sandbox {
             slots: Semaphore::new(slots as usize),
             ticker: Ticker::start(&engine, pause, move || ticking.tick())?,
             turns,
+            code: CodeSource::new(
+                engine::fingerprint(&engine),
+                options.cache,
+                options.compiler,
+                options.audit.clone(),
+            ),
             audit: options.audit,
-            fingerprint: engine::fingerprint(&engine),
-            cache: options.cache,
             plain: linked(linker::drivers(&engine))?,
             with_sockets: linked(linker::drivers_with_dead_sockets(&engine))?,
             engine,
@@ -123,24 +129,13 @@ impl Sandbox {
     /// every import exists. Nothing of the artifact runs.
     ///
     /// # Errors
-    /// The engine refuses the component.
+    /// The engine refuses the component, or compiling it takes too much.
     pub async fn load(&self, artifact: &Artifact) -> Result<Driver, SandboxError> {
-        let (shared, source) = (Arc::clone(&self.0), artifact.clone());
-        let compiled = tokio::task::spawn_blocking(move || {
-            compile::component(
-                &shared.engine,
-                shared.cache.as_ref(),
-                &shared.fingerprint,
-                &source,
-            )
-        });
         let refused = |problem: String| SandboxError::Refused {
             driver: artifact.manifest().name.to_string(),
             problem,
         };
-        let (component, origin) = compiled
-            .await
-            .map_err(|_| refused("the compiler crashed".to_owned()))??;
+        let (component, origin) = self.component(artifact).await?;
         let linker = if artifact.imports_package("wasi:sockets") {
             &self.0.with_sockets
         } else {
@@ -162,6 +157,48 @@ impl Sandbox {
             pre,
             exports,
         })))
+    }
+
+    /// The code of an artifact. One that is cached does not wait for others
+    /// that are compiled.
+    async fn component(
+        &self,
+        artifact: &Artifact,
+    ) -> Result<(Component, CodeOrigin), SandboxError> {
+        let cached = self.blocking(artifact, |shared, artifact| {
+            Ok(shared.code.cached(&shared.engine, artifact))
+        });
+        if let Some(component) = cached.await? {
+            return Ok((component, CodeOrigin::Cached));
+        }
+        let turn = self.0.code.turn().await;
+        self.blocking(artifact, move |shared, artifact| {
+            // Held until it is done, also when nobody waits for it any more.
+            let _turn = turn;
+            // Whoever had the turn before may have compiled the same.
+            if let Some(component) = shared.code.cached(&shared.engine, artifact) {
+                return Ok((component, CodeOrigin::Cached));
+            }
+            let component = shared.code.compiled(&shared.engine, artifact)?;
+            Ok((component, CodeOrigin::Compiled))
+        })
+        .await
+    }
+
+    /// Does what blocks where it may.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        artifact: &Artifact,
+        work: impl FnOnce(&Shared, &Artifact) -> Result<T, SandboxError> + Send + 'static,
+    ) -> Result<T, SandboxError> {
+        let (shared, source) = (Arc::clone(&self.0), artifact.clone());
+        let done = tokio::task::spawn_blocking(move || work(&shared, &source)).await;
+        done.unwrap_or_else(|_| {
+            Err(SandboxError::Refused {
+                driver: artifact.manifest().name.to_string(),
+                problem: "loading its code crashed".to_owned(),
+            })
+        })
     }
 }
 

@@ -5,6 +5,7 @@
 //! decide what compiled code looks like are part of the code cache's key
 //! ([`fingerprint`]), so changing one here never loads old code.
 
+use sha2::{Digest as _, Sha256};
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, ModuleVersionStrategy, OptLevel,
     PoolingAllocationConfig, Strategy, WasmBacktraceDetails,
@@ -44,11 +45,23 @@ pub(crate) const MAX_TABLE_ELEMENTS: usize = 20_000;
 
 /// Builds the engine for `slots` calls running at the same time.
 pub(crate) fn build(slots: u32) -> Result<Engine, SandboxError> {
-    let config = configure(slots)?;
+    let mut config = configure()?;
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(slots)));
     Engine::new(&config).map_err(|error| SandboxError::Engine(format!("{error:#}")))
 }
 
-fn configure(slots: u32) -> Result<Config, SandboxError> {
+/// Builds the engine of the compiler's process: the same in everything that
+/// decides what code looks like, but without a pool, whose address space has no
+/// room below that process's limit of memory. Nothing is ever run by it.
+pub(crate) fn build_for_compiling() -> Result<Engine, SandboxError> {
+    let mut config = configure()?;
+    config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+    Engine::new(&config).map_err(|error| SandboxError::Engine(format!("{error:#}")))
+}
+
+/// Everything but how instances are allocated, which compiled code does not
+/// depend on.
+fn configure() -> Result<Config, SandboxError> {
     let mut config = Config::new();
 
     // Winch collected four advisories in one round.
@@ -91,8 +104,6 @@ fn configure(slots: u32) -> Result<Config, SandboxError> {
     // `wasm_multi_memory` stays on: the glue between composed components needs
     // it, and without it compiling such a component panics. The pool's limits
     // on memories hold instead.
-
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(slots)));
     Ok(config)
 }
 
@@ -128,13 +139,36 @@ fn pool(slots: u32) -> PoolingAllocationConfig {
 }
 
 /// Names everything that decides what compiled code looks like: the full engine
-/// version, our ABI number and the engine's own hash of settings and processor.
+/// version, our ABI number, and a digest of what the engine itself hashes
+/// (settings, WebAssembly features, target, and the features of this processor,
+/// which the compiler asks it for).
 pub(crate) fn fingerprint(engine: &Engine) -> String {
-    use std::hash::{Hash, Hasher};
+    use std::hash::Hash;
 
-    let mut hasher = std::hash::DefaultHasher::new();
-    engine.precompile_compatibility_hash().hash(&mut hasher);
-    format!("{ENGINE_VERSION}/{ABI}/{:016x}", hasher.finish())
+    let mut state = Sha256State::default();
+    engine.precompile_compatibility_hash().hash(&mut state);
+    let digest = state.0.finalize();
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{ENGINE_VERSION}/{ABI}/{hex}")
+}
+
+/// Feeds what is hashed to SHA-256. The hashers of the standard library give 64
+/// bits, for which two colliding sets of settings can be found, and promise
+/// nothing from one release to the next.
+#[derive(Default)]
+struct Sha256State(Sha256);
+
+impl std::hash::Hasher for Sha256State {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The first 64 bits of the digest, which nobody asks for.
+    fn finish(&self) -> u64 {
+        let digest = self.0.clone().finalize();
+        let first = digest.first_chunk().copied().unwrap_or_default();
+        u64::from_le_bytes(first)
+    }
 }
 
 #[cfg(test)]
@@ -153,7 +187,57 @@ mod tests {
 
     #[test]
     fn fingerprints_of_equal_engines_are_equal() {
-        let (one, two) = (build(1).unwrap(), build(1).unwrap());
+        let (one, two) = (build(1).unwrap(), build(7).unwrap());
         assert_eq!(fingerprint(&one), fingerprint(&two));
+    }
+
+    #[test]
+    fn the_engine_that_compiles_has_the_fingerprint_of_the_one_that_runs() {
+        let (runs, compiles) = (build(1).unwrap(), build_for_compiling().unwrap());
+        assert_eq!(fingerprint(&runs), fingerprint(&compiles));
+    }
+
+    /// The fingerprint of an engine that differs in one point from ours.
+    fn changed(change: impl FnOnce(&mut Config)) -> String {
+        let mut config = configure().unwrap();
+        change(&mut config);
+        fingerprint(&Engine::new(&config).unwrap())
+    }
+
+    #[test]
+    fn h5_settings_versions_and_processors_have_fingerprints_of_their_own() {
+        let ours = changed(|_| ());
+        let version = |text: &str| {
+            let version = ModuleVersionStrategy::Custom(text.to_owned());
+            changed(|config| {
+                config.module_version(version).unwrap();
+            })
+        };
+        let mut others = vec![
+            version("48.0.7/servo-1"),
+            version("48.0.8/servo-2"),
+            changed(|config| {
+                config.epoch_interruption(false);
+            }),
+            changed(|config| {
+                config.consume_fuel(true);
+            }),
+            changed(|config| {
+                config.wasm_tail_call(true);
+            }),
+            changed(|config| {
+                config.memory_guaranteed_dense_image_size(1 << 20);
+            }),
+        ];
+        // A named target means a processor with nothing but what all of its kind have.
+        #[cfg(target_arch = "x86_64")]
+        others.push(changed(|config| {
+            config.target("x86_64-unknown-linux-gnu").unwrap();
+        }));
+        others.push(ours);
+        let count = others.len();
+        others.sort();
+        others.dedup();
+        assert_eq!(others.len(), count, "{others:#?}");
     }
 }

@@ -16,6 +16,8 @@ mod bindings;
 mod call;
 mod check;
 mod compile;
+pub mod compile_child;
+mod compiler;
 mod disk;
 mod driver;
 mod engine;
@@ -34,6 +36,7 @@ mod ticker;
 pub use bindings::{adjust, measure, model};
 pub use call::Call;
 pub use compile::CodeOrigin;
+pub use compiler::{CompileError, CompileLimit, CompileLimits, Compiler, compile_limits};
 pub use driver::{Binding, BoundDriver, Driver, Sandbox, SandboxOptions};
 pub use engine::ENGINE_VERSION;
 pub use host::{CallObserver, LogLevel, Progress, Silent};
@@ -57,6 +60,14 @@ pub enum SandboxError {
         driver: String,
         /// What is wrong with it.
         problem: String,
+    },
+    /// There is no code of the component, and no answer of the engine to it.
+    #[error("driver {driver:?}: {source}")]
+    Compile {
+        /// Name of the driver.
+        driver: String,
+        /// Why.
+        source: CompileError,
     },
     /// A grant asks for what this sandbox cannot give or enforce.
     #[error("driver {driver:?}: {problem}")]

@@ -211,7 +211,6 @@ async fn i2_a_memory_is_zero_when_it_is_handed_out() {
     // One place: the second call gets what the first had.
     let sandbox = Sandbox::new(SandboxOptions {
         concurrent_steps: 1,
-        cache: None,
         ..SandboxOptions::default()
     })
     .unwrap();
@@ -234,7 +233,6 @@ async fn i6_a_driver_takes_nothing_from_the_places_of_others() {
     };
     let sandbox = Sandbox::new(SandboxOptions {
         concurrent_steps: 4,
-        cache: None,
         ..SandboxOptions::default()
     })
     .unwrap();
