@@ -43,7 +43,7 @@ fn lower(resource: Resource, soft: u64, hard: u64) -> rustix::io::Result<()> {
         current: least(now.current, soft),
         maximum: least(now.maximum, hard),
     };
-    setrlimit(resource, wanted.clone())?;
+    setrlimit(resource, wanted)?;
     if getrlimit(resource) == wanted {
         Ok(())
     } else {
