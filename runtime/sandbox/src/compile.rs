@@ -83,11 +83,10 @@ impl CodeSource {
     ) -> Result<Component, SandboxError> {
         let code = compiler::compile(&self.compiler, &self.fingerprint, artifact.bytes())
             .map_err(|error| self.failed(artifact, error))?;
-        // Only what the engine takes is kept.
-        let component = load(engine, &code).map_err(|error| {
-            tracing::debug!("compiled code is refused: {error:#}");
-            self.failed(artifact, CompileError::WrongAnswer("it is no code"))
-        })?;
+        // The engine that compiles has no pool, so what does not fit in a place
+        // of the pool is refused here. Only what can be loaded is kept.
+        let component = load(engine, &code)
+            .map_err(|error| self.failed(artifact, CompileError::Refused(format!("{error:#}"))))?;
         if let Some(cache) = &self.cache
             && let Err(error) = cache.put(&self.key(artifact), &code)
         {

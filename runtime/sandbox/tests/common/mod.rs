@@ -169,6 +169,7 @@ impl World {
             cache: Some(CodeCache::open(self.code(), 1 << 30).unwrap()),
             compiler,
             audit: self.audit.clone(),
+            ..SandboxOptions::default()
         })
         .unwrap()
     }
