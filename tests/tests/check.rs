@@ -459,6 +459,55 @@ fn values_that_do_not_fit_are_refused_before_the_driver_is_asked_to_adjust() {
 }
 
 #[test]
+fn k5_a_value_above_the_ceiling_is_refused_before_the_driver_sees_it() {
+    let app = Recorder::start();
+    let yaml = servo_yaml(app.address);
+    let workspace = Workspace::new().unwrap();
+    workspace.write("servo.yaml", &yaml).unwrap();
+    let ceiling = "ceiling: { settings: { app.workers: { max: 3 }, app.batch: { min: 1 } } }\n";
+    workspace.write("ceiling.yaml", ceiling).unwrap();
+    let above = &["adjust", "app.workers=4", "--ceiling", "ceiling.yaml"][..];
+    let ran = workspace.run(above).unwrap();
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let failure = json_of(&ran);
+    assert_eq!(failure["reason"], "invalid-setting", "{failure}");
+    let message = failure["message"].as_str().unwrap();
+    assert!(
+        message.contains("`ceiling.settings.app.workers`: at most 3"),
+        "{message}"
+    );
+    assert!(app.methods().iter().all(|method| method == "GET"));
+    let within = &["adjust", "app.workers=3", "--ceiling", "ceiling.yaml"][..];
+    let _ = workspace.run(within).unwrap();
+    assert!(app.methods().iter().any(|method| method == "PUT"));
+
+    // Its own ceiling holds as well, and both are told in plain words.
+    let own = format!("{yaml}ceiling: {{ limits: {{ wall: 1h }}, http: [] }}\n");
+    workspace.write("servo.yaml", &own).unwrap();
+    let ran = workspace
+        .run(&["check", "--offline", "--ceiling", "ceiling.yaml"])
+        .unwrap();
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    has(
+        &ran,
+        &[
+            "is above the ceiling; narrow it, or widen `ceiling.http` in servo.yaml",
+            "nothing may exceed the ceiling in servo.yaml:",
+            "  no requests",
+            "  limits: wall 1h",
+            "nothing may exceed the ceiling in ceiling.yaml:",
+            "settings: app.batch at least 1; app.workers at most 3, and no other",
+        ],
+    );
+    // A ceiling that cannot be read is not none.
+    let ran = workspace
+        .run(&["check", "--offline", "--ceiling", "elsewhere.yaml"])
+        .unwrap();
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    has(&ran, &["elsewhere.yaml"]);
+}
+
+#[test]
 fn what_cannot_be_meant_is_usage_and_nobody_is_asked() {
     let listener = listener();
     let yaml = servo_yaml(listener.address);

@@ -6,6 +6,7 @@
 //! and remedy, because the reader is a person with an editor open. Anchors
 //! and merge keys are refused: a grant must stand where it is read.
 
+mod ceiling;
 mod error;
 mod explain;
 mod grants;
@@ -21,14 +22,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
-use servo_policy::{Grants, GrantsSpec, Networks};
+use servo_policy::{CeilingSpec, Grants, GrantsSpec, Networks};
 
 use self::error::Stretch;
 use self::explain::explain;
 use self::places::Places;
 
+pub use self::ceiling::Ceilings;
 pub use self::error::{ConfigError, ConfigErrors, Excerpt};
 pub use self::sections::DriverSections;
 
@@ -46,6 +48,10 @@ pub struct ConfigFile {
     pub drivers: DriversSection,
     /// The networks that grants may name.
     pub networks: Networks,
+    /// What no grant in it may exceed, as the file says.
+    ceiling: Option<CeilingSpec>,
+    /// What no grant in it may exceed, as is said elsewhere.
+    above: Ceilings,
     /// What was read, for errors that are found later.
     text: Arc<str>,
 }
@@ -65,6 +71,19 @@ struct Sections {
     #[serde(default)]
     #[schemars(schema_with = "schema::networks")]
     networks: BTreeMap<String, Vec<String>>,
+    /// What no grant may exceed, and no setting. Every section that is there
+    /// lists all that is allowed; an absent one limits nothing.
+    #[serde(default, deserialize_with = "written")]
+    ceiling: Option<CeilingSpec>,
+}
+
+/// A ceiling whose lines are commented out must not be none.
+fn written<'de, D: Deserializer<'de>>(from: D) -> Result<Option<CeilingSpec>, D::Error> {
+    let problem = "the key has no value: write one, or remove the key";
+    match Option::deserialize(from)? {
+        Some(ceiling) => Ok(Some(ceiling)),
+        None => Err(serde::de::Error::custom(problem)),
+    }
 }
 
 /// How to reach the service. Options of the command line win over it.
@@ -145,24 +164,25 @@ impl ConfigFile {
     /// # Errors
     /// It cannot be understood.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let options = serde_saphyr::options! {
-            budget: serde_saphyr::budget! { max_anchors: 0, max_aliases: 0 },
-            merge_keys: serde_saphyr::options::MergeKeyPolicy::Error,
-            strict_booleans: true,
-        };
         let Sections {
             optune,
             drivers,
             networks,
-        } = serde_saphyr::from_str_with_options(text, options)
+            ceiling,
+        } = serde_saphyr::from_str_with_options(text, options())
             .map_err(|error| explain(&error, text, path))?;
-        let networks =
-            Networks::parse(&networks).map_err(|errors| grants::first(&errors, path, text))?;
+        let networks = Networks::parse(&networks).map_err(|errors| {
+            let errors = grants::whole_file(&errors, path, text);
+            let unknown = || ConfigError::new(path, "`networks` is wrong", "correct it");
+            errors.first().unwrap_or_else(unknown)
+        })?;
         Ok(Self {
             path: path.to_owned(),
             optune,
             drivers,
             networks,
+            ceiling,
+            above: Ceilings::default(),
             text: text.into(),
         })
     }
@@ -175,6 +195,8 @@ impl ConfigFile {
             optune: OptuneSection::default(),
             drivers: DriversSection::default(),
             networks: Networks::default(),
+            ceiling: None,
+            above: Ceilings::default(),
             text: "".into(),
         }
     }
@@ -193,6 +215,25 @@ impl ConfigFile {
             Some(stretch) => error.at(&self.text, stretch),
             None => error,
         }
+    }
+
+    /// The file under ceilings from elsewhere, beside its own.
+    #[must_use]
+    pub fn under(mut self, above: Ceilings) -> Self {
+        self.above = self.above.and(above);
+        self
+    }
+
+    /// What no grant and no setting may exceed, as this file and others say.
+    ///
+    /// # Errors
+    /// The file's own ceiling contradicts itself.
+    pub fn ceilings(&self) -> Result<Ceilings, ConfigErrors> {
+        let own = match &self.ceiling {
+            Some(spec) => Ceilings::resolve(spec, &self.path, &self.text, &self.networks)?,
+            None => Ceilings::default(),
+        };
+        Ok(own.and(self.above.clone()))
     }
 
     /// The folder to which relative paths in the file belong.
@@ -222,7 +263,7 @@ impl ConfigFile {
     /// What a driver may do, placeholders filled from its own section.
     ///
     /// # Errors
-    /// The grants contradict themselves or a limit.
+    /// The grants contradict themselves or a limit, or exceed a ceiling.
     pub fn grants(&self, role: DriverRole) -> Result<Grants, ConfigErrors> {
         let config = self.driver(role).map(|section| section.config.clone());
         self.grants_with(role, &config.unwrap_or_default())
@@ -237,16 +278,37 @@ impl ConfigFile {
         role: DriverRole,
         config: &Map<String, Value>,
     ) -> Result<Grants, ConfigErrors> {
-        let Some(section) = self.driver(role) else {
-            return Ok(Grants::none());
-        };
-        // Grants speak of absolute paths only.
-        let base = std::path::absolute(self.base()).unwrap_or_else(|_| self.base().to_owned());
-        section
-            .grants
-            .resolve_within(&Value::Object(config.clone()), &base, &self.networks)
-            .map_err(|errors| grants::explain(&errors, role, &self.path, &self.text))
+        let nothing = GrantsSpec::default();
+        let grants = self
+            .driver(role)
+            .map_or(&nothing, |section| &section.grants);
+        let config = Value::Object(config.clone());
+        let grants = grants
+            .resolve_within(&config, &absolute_base(&self.path), &self.networks)
+            .map_err(|errors| grants::explain(&errors, role, &self.path, &self.text))?;
+        self.ceilings()?
+            .check(&grants, role, &self.path, &self.text)?;
+        Ok(grants)
     }
+}
+
+/// How a file of the operator is parsed.
+fn options() -> serde_saphyr::Options {
+    serde_saphyr::options! {
+        budget: serde_saphyr::budget! { max_anchors: 0, max_aliases: 0 },
+        merge_keys: serde_saphyr::options::MergeKeyPolicy::Error,
+        strict_booleans: true,
+    }
+}
+
+/// The folder to which relative paths of a file belong. Grants and ceilings
+/// speak of absolute paths only.
+fn absolute_base(path: &Path) -> PathBuf {
+    let base = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    std::path::absolute(base).unwrap_or_else(|_| base.to_owned())
 }
 
 /// The text of a file that may be used as configuration.

@@ -7,6 +7,7 @@
 use servo_protocol::check::{self, Finding};
 use servo_protocol::{Application, AppliedApplication, Metrics, Reason, Status};
 
+use crate::config::Ceilings;
 use crate::driver::{AdjustDriver, CallContext, CallId, DriverFailure, MeasureDriver};
 use crate::observer::Notice;
 use crate::operation::Call;
@@ -57,7 +58,7 @@ fn apart(cx: CallContext) -> CallContext {
 }
 
 /// The values as the driver shall see them, when all of them fit what it
-/// described.
+/// described and the ceilings of the operator.
 ///
 /// # Errors
 /// One does not: `rejected`, reason `invalid-setting`, before any driver is
@@ -65,11 +66,27 @@ fn apart(cx: CallContext) -> CallContext {
 pub fn fitted(
     wanted: &AppliedApplication,
     described: &Application,
+    ceilings: &Ceilings,
 ) -> Result<AppliedApplication, DriverFailure> {
-    check::check_adjustment(wanted, described).map_err(|finding| {
-        let (status, reason) = (Status::Rejected, Reason::InvalidSetting);
-        DriverFailure::new(status, reason, finding.to_string())
-    })
+    let fitted = check::check_adjustment(wanted, described).map_err(|finding| refused(&finding))?;
+    admitted(&fitted, ceilings)?;
+    Ok(fitted)
+}
+
+/// Whether all values are within the ceilings of the operator, whatever the
+/// driver describes. What it describes is told to the service as it is.
+///
+/// # Errors
+/// As [`fitted`].
+pub fn admitted(wanted: &AppliedApplication, ceilings: &Ceilings) -> Result<(), DriverFailure> {
+    ceilings
+        .admit_values(wanted)
+        .map_err(|problem| refused(&problem))
+}
+
+fn refused(problem: &impl std::fmt::Display) -> DriverFailure {
+    let (status, reason) = (Status::Rejected, Reason::InvalidSetting);
+    DriverFailure::new(status, reason, problem.to_string())
 }
 
 fn contradiction(finding: &Finding) -> DriverFailure {

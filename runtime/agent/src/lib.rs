@@ -29,10 +29,10 @@ mod turn;
 
 pub use compat::Compat;
 pub use config::{
-    ConfigError, ConfigErrors, ConfigFile, DriverRole, DriverSection, DriverSections,
+    Ceilings, ConfigError, ConfigErrors, ConfigFile, DriverRole, DriverSection, DriverSections,
     DriversSection, Excerpt, OptuneSection,
 };
-pub use description::fitted;
+pub use description::{admitted, fitted};
 pub use driver::{
     AdjustDriver, AdjustRequest, CallContext, CallId, CancelSupport, DriverFacts, DriverFailure,
     MeasureDriver, MeasureRequest, Pause, Step,

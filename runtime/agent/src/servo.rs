@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::compat::Compat;
+use crate::config::Ceilings;
 use crate::driver::{AdjustDriver, CallId, MeasureDriver};
 use crate::environment::EnvironmentCheck;
 use crate::exchange::Exchange;
@@ -60,6 +61,8 @@ pub struct ServoConfig {
     pub measure_limits: CallLimits,
     /// Limits of the calls of the adjust driver.
     pub adjust_limits: CallLimits,
+    /// What no value of a setting may exceed.
+    pub ceilings: Ceilings,
 }
 
 impl ServoConfig {
@@ -78,6 +81,7 @@ impl ServoConfig {
             pacing: Pacing::default(),
             measure_limits: CallLimits::default(),
             adjust_limits: CallLimits::default(),
+            ceilings: Ceilings::default(),
         }
     }
 }

@@ -13,7 +13,7 @@ use servo_protocol::{
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::description::fitted;
+use crate::description::{admitted, fitted};
 use crate::driver::{AdjustRequest, CallId, DriverFailure, MeasureRequest};
 use crate::environment::CHECK_LIMIT;
 use crate::exchange::Exchange;
@@ -320,6 +320,8 @@ impl<'a> Turn<'a> {
         param: &AdjustParam,
     ) -> Result<AdjustRequest, DriverFailure> {
         if self.servo.config.compat.unchecked {
+            // The original knew no ceilings; the operator of this one does.
+            admitted(&param.state.application, &self.servo.config.ceilings)?;
             return Ok(AdjustRequest {
                 application: param.state.application.clone(),
                 control: param.control.clone(),
@@ -330,7 +332,11 @@ impl<'a> Turn<'a> {
             None => self.application().await?.unwrap_or_default(),
         };
         Ok(AdjustRequest {
-            application: fitted(&param.state.application, &described)?,
+            application: fitted(
+                &param.state.application,
+                &described,
+                &self.servo.config.ceilings,
+            )?,
             control: param.control.clone(),
         })
     }

@@ -58,6 +58,47 @@ async fn unchecked_lets_values_through_that_were_never_described() {
     }
 }
 
+/// A ceiling is the operator's, and no habit of the original: it holds in both
+/// ways, and the driver is never asked for a value above it.
+#[tokio::test(start_paused = true)]
+async fn k5_a_value_above_the_ceiling_is_refused_before_the_driver_sees_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ceiling.yaml");
+    std::fs::write(&path, "ceiling: { settings: { web.cpu: { max: 3 } } }\n").unwrap();
+    let ceilings = servo_agent::Ceilings::read(&path).unwrap();
+    for (unchecked, cpu, steps) in [(false, 3, 1), (false, 4, 0), (true, 3, 1), (true, 4, 0)] {
+        let driver = adjusts(vec![Act::done(applied(f64::from(cpu)))]);
+        let run = Run::new(vec![adjust(json!(cpu))]).adjust(&driver);
+        let run = run.with(|it| {
+            it.compat.unchecked = unchecked;
+            it.ceilings = ceilings.clone();
+        });
+        let (_, log) = run.go().await;
+        assert_eq!(
+            driver.steps.lock().unwrap().len(),
+            steps,
+            "{unchecked} {cpu}"
+        );
+        let report = log.report("ADJUSTMENT");
+        if steps == 0 {
+            assert_eq!(report["status"], "rejected");
+            assert_eq!(report["reason"], "invalid-setting");
+        } else {
+            assert_eq!(report["status"], "ok", "{report}");
+        }
+    }
+    // What the driver describes is told as it is.
+    let driver = adjusts(vec![]);
+    let run = Run::new(vec![cmd("DESCRIBE", json!({}))]).adjust(&driver);
+    let (_, log) = run.with(|it| it.ceilings = ceilings).go().await;
+    let described = log.report("DESCRIPTION")["descriptor"].to_string();
+    let known = application()["components"]["web"]["settings"]["cpu"]["max"].to_string();
+    assert!(
+        described.contains(&format!("\"max\":{known}")),
+        "{described}"
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_unreadable_answer_to_a_final_report() {
     for (repeat, times) in [(false, 1), (true, 2)] {

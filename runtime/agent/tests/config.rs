@@ -61,7 +61,7 @@ const WRONG: &[(&str, &str)] = &[
     (
         "driver: {}\n",
         "servo.yaml:1:1: driver: unknown key; did you mean `drivers`? the keys here are optune, \
-         drivers, networks",
+         drivers, networks, ceiling",
     ),
     (
         "drivers:\n  measure:\n    sorce: x\n",

@@ -11,8 +11,8 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use serde_json::json;
 use servo_agent::{
-    AdjustDriver, AdjustRequest, Call, CallContext, CallId, CallLimits, DriverFacts, DriverFailure,
-    Ended, NoJournal, NoObserver, NoReporter, Pacing, Start, Step, fitted,
+    AdjustDriver, AdjustRequest, Call, CallContext, CallId, CallLimits, Ceilings, DriverFacts,
+    DriverFailure, Ended, NoJournal, NoObserver, NoReporter, Pacing, Start, Step, fitted,
 };
 use servo_protocol::{Application, AppliedApplication, Reason, Status};
 use tokio_util::sync::CancellationToken;
@@ -111,8 +111,11 @@ async fn the_question_is_a_call_of_its_own() {
 
 #[test]
 fn what_does_not_fit_is_rejected_in_the_words_of_the_wire() {
-    assert_eq!(fitted(&wanted(8), &described()).unwrap(), wanted(8));
-    let failure = fitted(&wanted(9), &described()).unwrap_err();
+    assert_eq!(
+        fitted(&wanted(8), &described(), &Ceilings::default()).unwrap(),
+        wanted(8)
+    );
+    let failure = fitted(&wanted(9), &described(), &Ceilings::default()).unwrap_err();
     assert_eq!(
         (failure.status, failure.reason),
         (Status::Rejected, Some(Reason::InvalidSetting))

@@ -77,6 +77,11 @@ fn sample(root: &Value, schema: &Value, at: &str, known: &mut Vec<String>) -> Va
     };
     match kind.as_str().unwrap_or_else(|| panic!("{at}: {schema}")) {
         "object" => match schema.get("properties").and_then(Value::as_object) {
+            // The names are the operator's, the values are not.
+            None if schema["additionalProperties"].is_object() => {
+                let value = &schema["additionalProperties"];
+                json!({ "web.cpu": sample(root, value, &format!("{at}/web.cpu"), known) })
+            }
             None => json!({ "endpoint": "http://a.example", "deep": { "list": [1, null, "x"] } }),
             Some(properties) => {
                 assert_eq!(schema["additionalProperties"], false, "{at}");
@@ -91,7 +96,7 @@ fn sample(root: &Value, schema: &Value, at: &str, known: &mut Vec<String>) -> Va
         "array" => json!([sample(root, &schema["items"], &format!("{at}/0"), known)]),
         "string" => json!("a"),
         "boolean" => json!(true),
-        "integer" => json!(7),
+        "integer" | "number" => json!(7),
         other => panic!("{at}: {other}"),
     }
 }
@@ -150,6 +155,11 @@ fn every_key_of_the_schema_is_read_by_the_parser() {
         "/drivers/adjust/grants/http/0/oauth2/client_secret",
         "/drivers/adjust/grants/folders/0",
         "/drivers/adjust/grants/limits",
+        "/ceiling",
+        "/ceiling/http/0",
+        "/ceiling/folders/0",
+        "/ceiling/limits",
+        "/ceiling/settings/web.cpu",
     ] {
         assert!(
             known.iter().any(|known| known == place),
@@ -206,6 +216,8 @@ fn a_value_of_another_kind_is_refused_by_both() {
     places(&sample, "", &mut all);
     // What a driver is told is the driver's own.
     all.retain(|place| !place.contains("/config/"));
+    // A value of a setting is any text or number.
+    all.retain(|place| !place.contains("/web.cpu/"));
     assert!(all.len() > 60, "{all:?}");
     for place in all {
         let kept = sample.pointer(&place).unwrap();
@@ -285,5 +297,34 @@ fn the_examples_of_the_readme_are_valid() {
         assert_eq!(validator.refusal(&instance), None, "{text}");
         let parsed = ConfigFile::parse(text, Path::new("servo.yaml"));
         assert!(parsed.is_ok(), "{text}");
+    }
+}
+
+/// A key whose lines are commented out is not one that is not there.
+#[test]
+fn j1_a_ceiling_without_a_value_is_refused_by_both() {
+    let validator = Validator::new();
+    let (sample, _) = whole();
+    let keys = [
+        "http",
+        "folders",
+        "scratch",
+        "limits",
+        "credentials",
+        "settings",
+    ];
+    let places = keys.map(|key| format!("/ceiling/{key}"));
+    for place in places
+        .iter()
+        .map(String::as_str)
+        .chain(["/ceiling", "/ceiling/limits/cpu"])
+    {
+        let mut changed = sample.clone();
+        *changed.pointer_mut(place).unwrap() = Value::Null;
+        let both = (
+            validator.refusal(&changed).is_some(),
+            refusal_of_parser(&changed).is_some(),
+        );
+        assert_eq!(both, (true, true), "{place}: schema, parser");
     }
 }

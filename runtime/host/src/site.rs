@@ -13,7 +13,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
-use servo_agent::{ConfigError, ConfigFile, DriverRole, DriverSections};
+use servo_agent::{Ceilings, ConfigError, ConfigErrors, ConfigFile, DriverRole, DriverSections};
 use thiserror::Error;
 
 /// The operator's file where none is named.
@@ -31,6 +31,9 @@ pub enum SiteError {
     /// One of the files is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The ceiling is wrong.
+    #[error(transparent)]
+    Ceiling(#[from] ConfigErrors),
     /// There is nothing to run.
     #[error(
         "there is no {}, no ./measure and no ./adjust; write {SERVO_YAML}, name one with --config, \
@@ -93,6 +96,19 @@ impl Site {
             }
         }
         Err(SiteError::Nothing(site.file.path))
+    }
+
+    /// The same under the ceiling in a file, if one is named, and under its own,
+    /// which is looked at here.
+    ///
+    /// # Errors
+    /// One of the ceilings cannot be understood.
+    pub fn under(mut self, ceiling: Option<&Path>) -> Result<Self, SiteError> {
+        if let Some(path) = ceiling {
+            self.file = self.file.under(Ceilings::read(path)?);
+        }
+        self.file.ceilings()?;
+        Ok(self)
     }
 
     /// The operator's file; empty when there is none.
@@ -197,6 +213,17 @@ impl Site {
     /// # Errors
     /// It names a key that would do nothing.
     pub fn check_program(&self, role: DriverRole, place: &Path) -> Result<(), SiteError> {
+        if let Some(file) = self.file.ceilings()?.confining() {
+            return Err(SiteError::NoDriver {
+                place: place.to_owned(),
+                problem: format!(
+                    "it is a program, which may do all that servo may, and {} has a ceiling",
+                    file.display()
+                ),
+                remedy: "put a component there, or keep nothing but `settings` in the ceiling"
+                    .to_owned(),
+            });
+        }
         let Some(section) = self.file.driver(role) else {
             return Ok(());
         };

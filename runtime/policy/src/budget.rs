@@ -30,7 +30,11 @@ macro_rules! limits {
         #[serde(deny_unknown_fields)]
         pub struct LimitsSpec {
             $($(#[doc = $doc])+
-            #[serde(default, skip_serializing_if = "Option::is_none")]
+            #[serde(
+                default,
+                deserialize_with = "crate::present::present",
+                skip_serializing_if = "Option::is_none"
+            )]
             pub $name: Option<$spec>,)+
         }
 
@@ -79,6 +83,50 @@ macro_rules! limits {
                         Budget::default()
                     }
                 }
+            }
+
+            /// The limits that are named here, with their values in human form.
+            pub(crate) fn named(&self) -> Vec<(&'static str, String)> {
+                let mut named = Vec::new();
+                $(if let Some(given) = self.$name {
+                    let value: $ty = <$ty as Limit<$spec>>::from_spec(given);
+                    named.push((stringify!($name), <$ty as Limit<$spec>>::show(value)));
+                })+
+                named
+            }
+
+            /// The limits of `budget` that are above those named here: the key,
+            /// what there is and what is named.
+            pub(crate) fn exceeded_by(&self, budget: &Budget) -> Vec<(&'static str, String, String)> {
+                let mut exceeded = Vec::new();
+                $(if let Some(given) = self.$name {
+                    let most: $ty = <$ty as Limit<$spec>>::from_spec(given);
+                    if budget.$name > most {
+                        exceeded.push((
+                            stringify!($name),
+                            <$ty as Limit<$spec>>::show(budget.$name),
+                            <$ty as Limit<$spec>>::show(most),
+                        ));
+                    }
+                })+
+                exceeded
+            }
+
+            /// Limits out of their range go to `wrong`, under `key`.
+            pub(crate) fn check_ranges(&self, key: &str, wrong: &mut Vec<PolicyError>) {
+                $(if let Some(given) = self.$name {
+                    let value: $ty = <$ty as Limit<$spec>>::from_spec(given);
+                    if !($low..=$high).contains(&value) {
+                        let show = <$ty as Limit<$spec>>::show;
+                        wrong.push(PolicyError::Grant {
+                            key: format!("{key}.{}", stringify!($name)),
+                            problem: format!(
+                                "{} is out of range; use a value from {} to {}",
+                                show(value), show($low), show($high)
+                            ),
+                        });
+                    }
+                })+
             }
 
             /// Is every limit asked for here within `budget`? The keys of those

@@ -94,3 +94,16 @@ pub(crate) fn sources(credential: &Credential) -> Vec<(&'static str, &SecretSour
         Credential::OAuth2 { client_secret, .. } => vec![("oauth2.client_secret", client_secret)],
     }
 }
+
+impl Credential {
+    /// The key of the rule under which it is written.
+    pub(crate) fn key(&self) -> &'static str {
+        match self {
+            Self::Bearer(_) => "bearer",
+            Self::Basic { .. } => "basic",
+            Self::Header { .. } => "header",
+            Self::SigV4 { .. } => "sigv4",
+            Self::OAuth2 { .. } => "oauth2",
+        }
+    }
+}

@@ -16,6 +16,7 @@
 
 mod address;
 mod budget;
+mod ceiling;
 mod credential;
 mod credential_check;
 mod denial;
@@ -29,6 +30,7 @@ mod http_grant;
 mod network;
 mod path;
 mod placeholder;
+mod present;
 mod rule;
 mod rule_limits;
 mod rules;
@@ -36,6 +38,9 @@ mod units;
 
 pub use address::{AddressClass, address_class, is_allowed};
 pub use budget::{Budget, LimitsSpec};
+pub use ceiling::{
+    Ceiling, CeilingSpec, FolderCeilingSpec, HttpCeilingSpec, SettingCeilingSpec, SettingValue,
+};
 pub use credential::{
     BasicSpec, ClientCertificate, ClientCertificateSpec, Credential, HeaderSpec, OAuth2Spec,
     SecretSource, SecretSpec, SigV4Spec,

@@ -169,6 +169,14 @@ impl Rule {
             && self.prefix.covers(&other.prefix)
     }
 
+    /// Is there a request that both allow, methods included?
+    pub(crate) fn touches(&self, other: &Self) -> bool {
+        self.methods.overlaps(other.methods)
+            && (self.scheme, self.port) == (other.scheme, other.port)
+            && (self.host.covers(&other.host) || other.host.covers(&self.host))
+            && (self.prefix.covers(&other.prefix) || other.prefix.covers(&self.prefix))
+    }
+
     /// Scheme, host and, when it is not the scheme's own, port.
     pub fn origin(&self) -> String {
         let mut out = format!("{}://{}", self.scheme.as_str(), self.host);

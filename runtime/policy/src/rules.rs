@@ -244,13 +244,7 @@ impl HttpRules {
 
     /// Does some rule allow anything of what `rule` allows?
     pub fn touch(&self, rule: &Rule) -> bool {
-        self.iter().any(|grant| {
-            let ours = &grant.rule;
-            ours.methods.overlaps(rule.methods)
-                && (ours.scheme, ours.port) == (rule.scheme, rule.port)
-                && (ours.host.covers(&rule.host) || rule.host.covers(&ours.host))
-                && (ours.prefix.covers(&rule.prefix) || rule.prefix.covers(&ours.prefix))
-        })
+        self.iter().any(|grant| grant.rule.touches(rule))
     }
 
     /// Decides about one request.

@@ -114,6 +114,11 @@ impl ConfigErrors {
         Self(errors.into_iter().collect())
     }
 
+    /// The first of them.
+    pub(super) fn first(self) -> Option<ConfigError> {
+        self.0.into_iter().next()
+    }
+
     /// Each of them, in the order of the file's keys.
     pub fn iter(&self) -> impl Iterator<Item = &ConfigError> {
         self.0.iter()

@@ -24,10 +24,14 @@ pub(super) fn explain(
     ConfigErrors::from_all(errors.iter().map(one))
 }
 
-/// The first of the errors about what holds for the whole file.
-pub(super) fn first(errors: &PolicyErrors, file: &Path, text: &str) -> ConfigError {
-    let error = errors.clone().into_first();
-    one(&error, "", &Places::of(text), file, text)
+/// The errors about what holds for a whole file.
+pub(super) fn whole_file(errors: &PolicyErrors, file: &Path, text: &str) -> ConfigErrors {
+    let places = Places::of(text);
+    ConfigErrors::from_all(
+        errors
+            .iter()
+            .map(|error| one(error, "", &places, file, text)),
+    )
 }
 
 fn one(

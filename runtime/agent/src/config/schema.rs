@@ -7,7 +7,7 @@
 
 use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator, json_schema};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use servo_policy::Budget;
 
 use super::{ConfigFile, Sections};
@@ -25,12 +25,40 @@ impl ConfigFile {
         if let Some(Value::Object(limits)) = limits {
             for (name, default) in Budget::default().table() {
                 if let Some(Value::Object(limit)) = limits.get_mut(name) {
+                    not_null(limit);
                     limit.insert("default".to_owned(), typed(&default));
+                }
+            }
+        }
+        for keys in ["/properties", "/$defs/CeilingSpec/properties"] {
+            for key in [
+                "ceiling",
+                "http",
+                "folders",
+                "scratch",
+                "limits",
+                "credentials",
+                "settings",
+            ] {
+                let found = schema.pointer_mut(&format!("{keys}/{key}"));
+                if let Some(Value::Object(found)) = found {
+                    not_null(found);
                 }
             }
         }
         unfold(&mut schema);
         schema
+    }
+}
+
+/// A key that must have a value where it is written. The generator knows only
+/// that it may be absent.
+fn not_null(key: &mut Map<String, Value>) {
+    if let Some(Value::Array(kinds)) = key.get_mut("type") {
+        kinds.retain(|kind| kind != "null");
+    }
+    if let Some(Value::Array(options)) = key.get_mut("anyOf") {
+        options.retain(|option| option["type"] != "null");
     }
 }
 

@@ -90,6 +90,9 @@ pub(crate) struct GrantArgs {
     /// `drivers.adjust` there, whichever the driver is.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// A file with a ceiling that no grant and no setting may exceed.
+    #[arg(long, value_name = "FILE", env = "SERVO_CEILING")]
+    pub(crate) ceiling: Option<PathBuf>,
     /// One entry of the driver's configuration; the value may be JSON.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,

@@ -14,6 +14,10 @@ pub(crate) struct SiteArgs {
     /// servo.yaml by default.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// A file with a ceiling that no grant and no setting may exceed, beside the
+    /// one that the operator's file may have.
+    #[arg(long, value_name = "FILE", env = "SERVO_CEILING")]
+    pub(crate) ceiling: Option<PathBuf>,
     /// Let ./measure, ./adjust and ./environment be ordinary programs, which
     /// can do whatever servo can.
     #[arg(long)]

@@ -7,7 +7,7 @@
 //! so what `a.b.c` means is found among what is described, and what could mean
 //! two things is refused rather than guessed.
 
-use servo_agent::{AdjustRequest, DriverFailure, DriverRole, fitted};
+use servo_agent::{AdjustRequest, Ceilings, DriverFailure, DriverRole, fitted};
 use servo_host::Hosted;
 use servo_protocol::{
     Application, AppliedApplication, Control, Event, Failure, Reason, Report, Scalar, State, Status,
@@ -29,9 +29,9 @@ pub(crate) async fn run(args: AdjustArgs) -> Outcome {
         .collect::<Result<Vec<_>, _>>()?;
     let control = operation::control(args.control.as_deref(), [])?;
     operation::without_environment(&control)?;
-    let (driver, app) = workbench::driver(&args.operator, DriverRole::Adjust).await?;
+    let (driver, app, ceilings) = workbench::driver(&args.operator, DriverRole::Adjust).await?;
     let operation = Operation::begin(app.as_str(), driver.limits())?;
-    let outcome = match adjust(&operation, &driver, &assignments, control).await {
+    let outcome = match adjust(&operation, &driver, &assignments, control, &ceilings).await {
         Ok(state) => operation::wire(&Event::Adjustment(Report {
             outcome: Ok(state),
             cmd_uid: None,
@@ -57,6 +57,7 @@ async fn adjust(
     driver: &Hosted,
     assignments: &[Assignment],
     control: Control,
+    ceilings: &Ceilings,
 ) -> Result<State, Refused> {
     let failure = |failure: DriverFailure| Refused::Failure(failure.into());
     let driver = driver.adjust();
@@ -67,7 +68,7 @@ async fn adjust(
         .map_err(failure)?;
     let wanted = wanted(assignments, &described)?;
     let request = AdjustRequest {
-        application: fitted(&wanted, &described).map_err(failure)?,
+        application: fitted(&wanted, &described, ceilings).map_err(failure)?,
         control,
     };
     let ended = operation.call().adjust(driver.as_ref(), &request).await;

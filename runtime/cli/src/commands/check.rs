@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use servo_agent::{DriverRole, Token, parse_url};
 use servo_host::{AppId, Hosted, Site};
-use servo_protocol::check as contract;
+use servo_protocol::{AppliedApplication, check as contract};
 
 use self::finding::{Finding, Findings};
 use self::report::{DriverReport, Report};
@@ -29,6 +29,10 @@ pub(crate) async fn run(args: CheckArgs) -> Outcome {
         Err(error) => report.findings.site(None, &error),
         Ok(site) => {
             report.file = Some(site.file().path.display().to_string());
+            let ceilings = site.file().ceilings().map_err(Failed::usage)?;
+            let shown = ceilings.explain();
+            let shown = shown.map(|(file, lines)| (file.display().to_string(), lines));
+            report.ceilings = shown.collect();
             service(&site, args.app_id.as_ref(), &mut report.findings);
             match Workbench::new(site, &args.site, args.app_id.as_ref()) {
                 Err(failed) => report.findings.push(Finding::usage(&failed)),
@@ -118,6 +122,24 @@ async fn driver(
                     Ok(application) => {
                         for odd in contract::check_application(&application).unwrap_or_default() {
                             report.findings.push(Finding::odd(role, &odd));
+                        }
+                        let now = application
+                            .components
+                            .iter()
+                            .flat_map(|(component, known)| {
+                                let settings = known.settings.iter();
+                                settings.filter_map(move |(name, setting)| {
+                                    Some((
+                                        component.as_str(),
+                                        name.as_str(),
+                                        setting.value()?.clone(),
+                                    ))
+                                })
+                            });
+                        let now = AppliedApplication::from_values(now);
+                        let ceilings = file.ceilings().map_err(Failed::usage)?;
+                        if let Err(problem) = ceilings.admit_values(&now) {
+                            report.findings.push(Finding::above(role, &problem));
                         }
                         said.application(&application);
                     }

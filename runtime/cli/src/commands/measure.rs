@@ -14,7 +14,7 @@ pub(crate) async fn run(args: MeasureArgs) -> Outcome {
         control: operation::measure_control(&args.how)?,
     };
     operation::without_environment(&request.control)?;
-    let (driver, app) = workbench::driver(&args.operator, DriverRole::Measure).await?;
+    let (driver, app, _) = workbench::driver(&args.operator, DriverRole::Measure).await?;
     let operation = Operation::begin(app.as_str(), driver.limits())?;
     let ended = operation
         .call()

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use servo_agent::DriverRole;
+use servo_agent::{Ceilings, DriverRole};
 use servo_host::{AppId, AssembleErrors, DriverHost, Hosted, Site, Terms, default_code_folder};
 
 use super::run::settings::Settings;
@@ -55,14 +55,15 @@ impl Workbench {
 
 /// Reads the files of a site.
 pub(crate) fn site(args: &SiteArgs) -> Result<Site, servo_host::SiteError> {
-    Site::read(args.config.as_deref(), Path::new("."))
+    Site::read(args.config.as_deref(), Path::new("."))?.under(args.ceiling.as_deref())
 }
 
-/// The driver for one operation, with the application's id.
+/// The driver for one operation, with the application's id and the ceilings that
+/// its settings are under.
 pub(crate) async fn driver(
     args: &OperatorArgs,
     role: DriverRole,
-) -> Result<(Hosted, AppId), Failed> {
+) -> Result<(Hosted, AppId, Ceilings), Failed> {
     let site = site(&args.site).map_err(Failed::usage)?;
     let bench = Workbench::new(site, &args.site, args.app.as_ref())?;
     let driver = bench.driver(role).await.map_err(Failed::usage)?;
@@ -72,7 +73,8 @@ pub(crate) async fn driver(
             bench.site.file().path.display()
         ))
     })?;
-    Ok((driver, bench.app))
+    let ceilings = bench.site.file().ceilings().map_err(Failed::usage)?;
+    Ok((driver, bench.app, ceilings))
 }
 
 fn default_app(site: &Site) -> Result<AppId, Failed> {

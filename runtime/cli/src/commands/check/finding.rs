@@ -137,6 +137,16 @@ impl Finding {
         }
     }
 
+    /// Values that a driver describes and a ceiling refuses.
+    pub(super) fn above(role: DriverRole, problem: &str) -> Self {
+        let problem = format!("it describes what the ceiling does not allow now: {problem}");
+        let remedy = "a command that keeps this value is refused; widen `ceiling.settings` if it \
+                      should not be";
+        Self::new(About::Configuration, &problem, remedy)
+            .of(role)
+            .warning()
+    }
+
     /// A driver that does not describe, or contradicts itself.
     pub(super) fn description(role: DriverRole, failure: &DriverFailure) -> Self {
         let words = failure.message.as_str();
@@ -219,6 +229,12 @@ impl Findings {
     pub(super) fn site(&mut self, role: Option<DriverRole>, error: &SiteError) {
         let finding = match error {
             SiteError::Config(error) => Finding::from_config(error),
+            SiteError::Ceiling(errors) => {
+                for error in errors.iter() {
+                    self.push(Finding::from_config(error).for_role(role));
+                }
+                return;
+            }
             other => Finding::from_words(About::Configuration, &other.to_string()),
         };
         self.push(finding.for_role(role));

@@ -18,6 +18,8 @@ pub(super) struct Report {
     pub(super) file: Option<String>,
     pub(super) drivers: Vec<(DriverRole, DriverReport)>,
     pub(super) findings: Findings,
+    /// What no grant may exceed: each file with its lines.
+    pub(super) ceilings: Vec<(String, Vec<String>)>,
 }
 
 /// One driver.
@@ -150,10 +152,16 @@ impl Report {
             .iter()
             .map(|(role, driver)| (role.to_string(), json!(driver)))
             .collect();
+        let ceilings: Map<String, Value> = self
+            .ceilings
+            .iter()
+            .map(|(file, lines)| (file.clone(), json!(lines)))
+            .collect();
         json!({
             "ok": errors == 0,
             "file": self.file,
             "drivers": drivers,
+            "ceilings": ceilings,
             "errors": errors,
             "warnings": warnings,
             "findings": self.findings,
@@ -165,6 +173,13 @@ impl Report {
         let mut out = String::new();
         for (role, driver) in &self.drivers {
             let _ = writeln!(out, "{}", driver.text(*role));
+        }
+        for (file, lines) in &self.ceilings {
+            let _ = writeln!(out, "nothing may exceed the ceiling in {file}:");
+            for line in lines {
+                let _ = writeln!(out, "  {line}");
+            }
+            out.push('\n');
         }
         for finding in self.findings.iter() {
             let _ = writeln!(out, "{}", finding.text());

@@ -1,7 +1,9 @@
 //! `servo driver run`: one call of one driver, with no service and no file.
 
 use serde_json::{Value, json};
-use servo_agent::{AdjustDriver, AdjustRequest, CallLimits, MeasureDriver, MeasureRequest};
+use servo_agent::{
+    AdjustDriver, AdjustRequest, CallLimits, Ceilings, MeasureDriver, MeasureRequest, admitted,
+};
 use servo_artifact::DriverKind;
 use servo_host::Sandboxed;
 use servo_protocol::{AppliedApplication, Failure, Scalar};
@@ -12,7 +14,7 @@ use crate::commands::operation::{self, Assignment, Operation};
 use crate::exit::{Failed, Outcome};
 
 pub(crate) async fn run(args: DriverRunArgs) -> Outcome {
-    let driver = given::driver(&args.artifact, &args.grants).await?;
+    let (driver, ceilings) = given::driver(&args.artifact, &args.grants).await?;
     let kind = driver.bound().manifest().kind;
     let fits = match args.call {
         DriverCall::Describe => true,
@@ -30,7 +32,7 @@ pub(crate) async fn run(args: DriverRunArgs) -> Outcome {
     let outcome = match args.call {
         DriverCall::Describe => describe(&operation, &driver).await,
         DriverCall::Measure => measure(&operation, &driver, &args).await?,
-        DriverCall::Adjust => adjust(&operation, &driver, &args).await?,
+        DriverCall::Adjust => adjust(&operation, &driver, &args, &ceilings).await?,
     };
     let outcome = operation.finish(outcome);
     operation::tell_refusals(&driver);
@@ -72,6 +74,7 @@ async fn adjust(
     operation: &Operation,
     driver: &Sandboxed,
     args: &DriverRunArgs,
+    ceilings: &Ceilings,
 ) -> Result<Answer, Failed> {
     let values = args
         .settings
@@ -87,6 +90,9 @@ async fn adjust(
         application: AppliedApplication::from_values(values),
         control: operation::measure_control(&args.how)?,
     };
+    if let Err(failure) = admitted(&request.application, ceilings) {
+        return Ok(Err(failure.into()));
+    }
     let ended = operation.call().adjust(driver, &request).await;
     Ok(operation::brought(ended).map(|applied| {
         let application = if applied.is_empty() {

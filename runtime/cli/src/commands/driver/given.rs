@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use servo_agent::{ConfigFile, DriverRole};
+use servo_agent::{Ceilings, ConfigFile, DriverRole};
 use servo_artifact::DriverKind;
 use servo_host::{DriverHost, Sandboxed, default_code_folder};
 use servo_policy::{FolderSpec, GrantsSpec, HttpGrantSpec, LimitsSpec, Networks};
@@ -17,8 +17,12 @@ use super::role;
 use crate::args::GrantArgs;
 use crate::exit::Failed;
 
-/// Loads the artifact and joins it with what was given.
-pub(super) async fn driver(artifact: &Path, given: &GrantArgs) -> Result<Sandboxed, Failed> {
+/// Loads the artifact and joins it with what was given; with the ceilings that
+/// its settings are under.
+pub(super) async fn driver(
+    artifact: &Path,
+    given: &GrantArgs,
+) -> Result<(Sandboxed, Ceilings), Failed> {
     let host = DriverHost::new(default_code_folder().as_deref()).map_err(Failed::ran)?;
     let driver = host.load(artifact).await.map_err(Failed::usage)?;
     let Given {
@@ -26,18 +30,22 @@ pub(super) async fn driver(artifact: &Path, given: &GrantArgs) -> Result<Sandbox
         grants,
         base,
         networks,
+        ceilings,
     } = read(given, driver.manifest().kind)?;
     // Grants speak of absolute paths only.
     let base = std::path::absolute(&base).unwrap_or(base);
     let grants = grants
         .resolve_within(&Value::Object(config.clone()), &base, &networks)
         .map_err(Failed::usage)?;
+    ceilings.admit(&grants).map_err(Failed::usage)?;
     let state: Arc<dyn StateStore> = match &given.state {
         Some(path) => Arc::new(FileState::new(path.clone())),
         None => Arc::new(MemoryState::default()),
     };
-    host.bind(&driver, &given.app, config, grants, state)
-        .map_err(Failed::usage)
+    let driver = host
+        .bind(&driver, &given.app, config, grants, state)
+        .map_err(Failed::usage)?;
+    Ok((driver, ceilings))
 }
 
 /// What a file and the flags say together.
@@ -47,6 +55,8 @@ struct Given {
     /// Where relative paths begin.
     base: PathBuf,
     networks: Networks,
+    /// What neither may exceed.
+    ceilings: Ceilings,
 }
 
 fn read(given: &GrantArgs, kind: DriverKind) -> Result<Given, Failed> {
@@ -54,6 +64,10 @@ fn read(given: &GrantArgs, kind: DriverKind) -> Result<Given, Failed> {
     let mut grants = GrantsSpec::default();
     let mut base = PathBuf::from(".");
     let mut networks = Networks::default();
+    let mut ceilings = match &given.ceiling {
+        Some(path) => Ceilings::read(path).map_err(Failed::usage)?,
+        None => Ceilings::default(),
+    };
     if let Some(path) = &given.config {
         let file = ConfigFile::read(path).map_err(Failed::usage)?;
         let role: DriverRole = role(kind);
@@ -64,6 +78,7 @@ fn read(given: &GrantArgs, kind: DriverKind) -> Result<Given, Failed> {
         grants = section.grants.clone();
         base = file.base().to_owned();
         networks.clone_from(&file.networks);
+        ceilings = ceilings.and(file.ceilings().map_err(Failed::usage)?);
     }
     for entry in &given.set {
         let (key, value) = split(entry, "--set", "KEY=VALUE")?;
@@ -85,6 +100,7 @@ fn read(given: &GrantArgs, kind: DriverKind) -> Result<Given, Failed> {
         grants,
         base,
         networks,
+        ceilings,
     })
 }
 

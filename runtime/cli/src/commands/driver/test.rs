@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use servo_agent::{
-    AdjustDriver, AdjustRequest, CallContext, CallId, DriverFailure, MeasureDriver, MeasureRequest,
-    ProgressSink, Step as AgentStep,
+    AdjustDriver, AdjustRequest, CallContext, CallId, Ceilings, DriverFailure, MeasureDriver,
+    MeasureRequest, ProgressSink, Step as AgentStep, admitted,
 };
 use servo_artifact::{DriverKind, Manifest};
 use servo_devkit::contract::{self, Described, Done, Fault, Plan, Request, Step, Subject};
@@ -24,11 +24,12 @@ use crate::exit::{Failed, Outcome};
 use crate::output;
 
 pub(crate) async fn run(args: DriverTestArgs) -> Outcome {
-    let driver = given::driver(&args.artifact, &args.grants).await?;
+    let (driver, ceilings) = given::driver(&args.artifact, &args.grants).await?;
     let mut subject = InSandbox {
         app: args.grants.app.clone(),
         wall: driver.bound().grants().budget.wall,
         driver,
+        ceilings,
         call: CallId::random(),
     };
     let mut plan = Plan {
@@ -55,6 +56,8 @@ pub(crate) async fn run(args: DriverTestArgs) -> Outcome {
 /// A driver in the sandbox as the checks see it.
 struct InSandbox {
     driver: Sandboxed,
+    /// What no value of a setting may exceed, also here.
+    ceilings: Ceilings,
     app: String,
     wall: Duration,
     /// The call that the next step belongs to.
@@ -141,6 +144,7 @@ impl Subject for InSandbox {
             }
             Request::Adjust(param) => {
                 let request = adjusting(param);
+                admitted(&request.application, &self.ceilings).map_err(fault)?;
                 AdjustDriver::step(&self.driver, &cx, &request, resume)
                     .await
                     .map(|ended| step(ended, Done::Adjusted))

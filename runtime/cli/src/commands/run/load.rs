@@ -8,8 +8,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use servo_agent::{
-    Compat, DriverRole, Drivers, EnvironmentCheck, FileJournal, HttpConfig, HttpTransport, Pace,
-    Recovered, Servo, ServoConfig, Token, parse_url, service_url,
+    Ceilings, Compat, DriverRole, Drivers, EnvironmentCheck, FileJournal, HttpConfig,
+    HttpTransport, Pace, Recovered, Servo, ServoConfig, Token, parse_url, service_url,
 };
 use servo_host::{AppId, DriverHost, Hosted, Site, default_code_folder, environment};
 
@@ -17,6 +17,7 @@ use super::log::Log;
 use super::prompt::Terminal;
 use super::settings::Settings;
 use crate::args::RunArgs;
+use crate::commands::workbench;
 use crate::exit::Failed;
 
 /// Where the hosted service was. It is gone; the default stays, because the
@@ -60,8 +61,7 @@ impl Loader {
 
     /// Reads the files, finds the service.
     pub(super) fn prepare(&self) -> Result<Prepared, Failed> {
-        let site =
-            Site::read(self.args.site.config.as_deref(), Path::new(".")).map_err(Failed::usage)?;
+        let site = workbench::site(&self.args.site).map_err(Failed::usage)?;
         let service = service(&self.args, &site)?;
         let transport = self.host.transport(self.app().as_str(), service);
         Ok(Prepared {
@@ -80,6 +80,7 @@ impl Loader {
             measure: None,
             adjust: None,
             environment: environment(&site, &terms).map_err(Failed::usage)?,
+            ceilings: site.file().ceilings().map_err(Failed::usage)?,
         };
         for role in [DriverRole::Measure, DriverRole::Adjust] {
             let driver = self
@@ -118,6 +119,7 @@ impl Loader {
         config.pace = self.pace.clone();
         config.measure_limits = limits(&loaded.measure);
         config.adjust_limits = limits(&loaded.adjust);
+        config.ceilings.clone_from(&loaded.ceilings);
         if self.args.compat {
             config.compat = Compat::original();
         }
@@ -161,6 +163,7 @@ pub(super) struct Loaded {
     measure: Option<Hosted>,
     adjust: Option<Hosted>,
     environment: Option<Arc<dyn EnvironmentCheck>>,
+    ceilings: Ceilings,
 }
 
 /// Where the service is, and what lets us in.

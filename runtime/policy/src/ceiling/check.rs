@@ -1,0 +1,159 @@
+//! Whether grants stay below their ceiling, and which of them do not.
+
+use ipnet::IpNet;
+
+use super::{Ceiling, HttpCeiling, refuse};
+use crate::{Access, Credential, Grants, HttpGrant, Method, PolicyError, PolicyErrors, Rule};
+
+/// What a rule of a grant may reach.
+#[derive(Clone, Copy)]
+struct Reach<'a> {
+    private: bool,
+    networks: &'a [IpNet],
+}
+
+impl Ceiling {
+    /// Are the grants within the ceiling?
+    ///
+    /// # Errors
+    /// Each grant that is wider, and by what.
+    pub fn check(&self, grants: &Grants) -> Result<(), PolicyErrors> {
+        let mut wrong = Vec::new();
+        for grant in grants.http.iter() {
+            let key = format!("grants.http[{}]", grant.id.0);
+            self.check_rule(&key, grant, &mut wrong);
+        }
+        self.check_folders(grants, &mut wrong);
+        if let (Some(most), Some(scratch)) = (self.scratch, grants.scratch)
+            && scratch > most
+        {
+            let problem = format!(
+                "{scratch} is above the ceiling ({most}); lower it, or raise `ceiling.scratch`"
+            );
+            refuse(&mut wrong, "grants.scratch", problem);
+        }
+        for (name, value, most) in self.limits.exceeded_by(&grants.budget) {
+            let problem = format!(
+                "the limit `{name}` is {value}, above the ceiling ({most}); write `{name}: {most}` or \
+                 less, or raise `ceiling.limits.{name}`"
+            );
+            refuse(&mut wrong, &format!("grants.limits.{name}"), problem);
+        }
+        PolicyErrors::of(wrong).map_or(Ok(()), Err)
+    }
+
+    fn check_rule(&self, key: &str, grant: &HttpGrant, wrong: &mut Vec<PolicyError>) {
+        let credential = match (&grant.credential, &grant.identity) {
+            (Some(credential), _) => Some(credential.key()),
+            (None, Some(_)) => Some("client_certificate"),
+            (None, None) => None,
+        };
+        if let (Some(false), Some(name)) = (self.credentials, credential) {
+            let problem = "the ceiling allows no credentials; remove it, or say `credentials: true` \
+                           in `ceiling`";
+            refuse(wrong, &format!("{key}.{name}"), problem);
+        }
+        if let (Some(most), Some(rate)) = (self.limits.request_rate, grant.limits.rate)
+            && rate.requests > most
+        {
+            let problem = format!(
+                "{rate} lets {} requests come within a second, above the ceiling ({most}); lower it, \
+                 or raise `ceiling.limits.request_rate`",
+                rate.requests
+            );
+            refuse(wrong, &format!("{key}.limits.rate"), problem);
+        }
+        let Some(ceiling) = &self.http else { return };
+        let reach = Reach {
+            private: grant.private,
+            networks: &grant.networks,
+        };
+        if let Some((name, problem)) = wider(ceiling, &grant.rule, reach) {
+            refuse(wrong, &format!("{key}.{name}"), problem);
+        }
+        if let Some(Credential::OAuth2 { token, private, .. }) = &grant.credential {
+            let reach = Reach {
+                private: *private,
+                networks: &[],
+            };
+            if let Some((name, problem)) = wider(ceiling, token, reach) {
+                let name = if name == "rule" { "token_url" } else { name };
+                refuse(wrong, &format!("{key}.oauth2.{name}"), problem);
+            }
+        }
+    }
+
+    fn check_folders(&self, grants: &Grants, wrong: &mut Vec<PolicyError>) {
+        let Some(ceiling) = &self.folders else { return };
+        for (index, folder) in grants.folders.iter().enumerate() {
+            let around: Vec<_> = ceiling
+                .iter()
+                .filter(|ceiling| folder.path.starts_with(&ceiling.path))
+                .collect();
+            let key = format!("grants.folders[{index}]");
+            if around.is_empty() {
+                let problem = format!(
+                    "{} is in no folder of the ceiling; grant another, or add it to `ceiling.folders`",
+                    folder.path.display()
+                );
+                refuse(wrong, &format!("{key}.path"), problem);
+            } else if folder.access == Access::Write
+                && around.iter().all(|ceiling| ceiling.access == Access::Read)
+            {
+                let problem = "the ceiling allows only reading there; write `access: read`, or say \
+                               `access: write` in `ceiling.folders`";
+                refuse(wrong, &format!("{key}.access"), problem);
+            }
+        }
+    }
+}
+
+/// By what a rule is wider than all rules of the ceiling together: the key that
+/// is too wide, and the words.
+fn wider(ceiling: &[HttpCeiling], rule: &Rule, reach: Reach<'_>) -> Option<(&'static str, String)> {
+    let around = |method: Method| {
+        ceiling
+            .iter()
+            .filter(move |c| c.rule.methods.contains(method) && c.rule.covers_target(rule))
+    };
+    let beyond: Vec<&str> = rule
+        .methods
+        .iter()
+        .filter(|method| around(*method).next().is_none())
+        .map(Method::as_str)
+        .collect();
+    if !beyond.is_empty() {
+        let near = ceiling
+            .iter()
+            .find(|c| c.rule.touches(rule))
+            .map(|c| format!(", which allows `{}` there", c.rule))
+            .unwrap_or_default();
+        let problem = format!(
+            "{} {}{} is above the ceiling{near}; narrow it, or widen `ceiling.http`",
+            beyond.join(","),
+            rule.origin(),
+            rule.prefix
+        );
+        return Some(("rule", problem));
+    }
+    let reached = |method: Method| around(method).any(|c| c.reaches(reach));
+    if rule.methods.iter().all(reached) {
+        return None;
+    }
+    Some(if reach.private {
+        let problem = "the ceiling does not allow private addresses there; remove it, or say \
+                       `private: true` in `ceiling.http`";
+        ("private", problem.to_owned())
+    } else {
+        let problem = "the ceiling does not allow all of these networks there; narrow them, or add \
+                       them to the rule in `ceiling.http`";
+        ("networks", problem.to_owned())
+    })
+}
+
+impl HttpCeiling {
+    fn reaches(&self, reach: Reach<'_>) -> bool {
+        let held = |net: &IpNet| self.networks.iter().any(|outer| outer.contains(net));
+        self.private || (!reach.private && reach.networks.iter().all(held))
+    }
+}
