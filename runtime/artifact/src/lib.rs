@@ -23,7 +23,7 @@ mod user;
 mod world;
 
 pub use artifact::{Artifact, DEFAULT_MAX_SIZE};
-pub use cache::{CacheError, CacheKey, CodeCache, DEFAULT_CACHE_LIMIT};
+pub use cache::{CacheError, CacheKey, CodeCache, DEFAULT_CACHE_LIMIT, RefusedEntry};
 pub use digest::{Digest, ParseDigestError};
 pub use error::ArtifactError;
 pub use inspection::{Ask, ImportGroup, Inspection};

@@ -30,6 +30,16 @@ pub enum CodeOrigin {
     Cached,
 }
 
+/// What the cache has.
+pub(crate) enum Cached {
+    /// The code that was asked for.
+    Code(Component),
+    /// None of that name.
+    Absent,
+    /// Something of that name that is not used, which is recorded.
+    Refused,
+}
+
 /// Where code comes from: the cache, or else the compiler.
 pub(crate) struct CodeSource {
     pub(crate) fingerprint: String,
@@ -61,17 +71,25 @@ impl CodeSource {
         Arc::clone(&self.turns).acquire_owned().await.ok()
     }
 
-    /// The code of an artifact, if the cache has it. Blocks for the time of
-    /// reading it.
-    pub(crate) fn cached(&self, engine: &Engine, artifact: &Artifact) -> Option<Component> {
-        let cache = self.cache.as_ref()?;
-        let code = cache.get(&self.key(artifact))?;
-        load(engine, &code)
-            .inspect_err(|error| {
-                let what = format!("the engine refuses cached code: {error:#}");
-                self.denied(artifact, &what, Reason::Altered);
-            })
-            .ok()
+    /// The code of an artifact, if the cache has it. What it has and may not be
+    /// used gives one record. Blocks for the time of reading it.
+    pub(crate) fn cached(&self, engine: &Engine, artifact: &Artifact) -> Cached {
+        let Some(cache) = &self.cache else {
+            return Cached::Absent;
+        };
+        let loaded = match cache.get(&self.key(artifact)) {
+            Ok(None) => return Cached::Absent,
+            Ok(Some(code)) => load(engine, &code)
+                .map_err(|error| format!("cached code is refused by the engine: {error:#}")),
+            Err(entry) => Err(entry.to_string()),
+        };
+        match loaded {
+            Ok(component) => Cached::Code(component),
+            Err(problem) => {
+                self.denied(artifact, &problem, Reason::Altered);
+                Cached::Refused
+            }
+        }
     }
 
     /// Compiles an artifact and keeps its code. Blocks: compiling takes tenths

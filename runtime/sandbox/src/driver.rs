@@ -15,7 +15,7 @@ use wasmtime::component::{Component, InstancePre, Linker};
 
 use crate::bindings::{adjust, measure};
 use crate::call::Call;
-use crate::compile::{CodeOrigin, CodeSource};
+use crate::compile::{Cached, CodeOrigin, CodeSource};
 use crate::compiler::Compiler;
 use crate::engine::{self, MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS};
 use crate::host::{CallObserver, CallState};
@@ -168,15 +168,19 @@ impl Sandbox {
         let cached = self.blocking(artifact, |shared, artifact| {
             Ok(shared.code.cached(&shared.engine, artifact))
         });
-        if let Some(component) = cached.await? {
-            return Ok((component, CodeOrigin::Cached));
-        }
+        let look_again = match cached.await? {
+            Cached::Code(component) => return Ok((component, CodeOrigin::Cached)),
+            Cached::Absent => true,
+            Cached::Refused => false,
+        };
         let turn = self.0.code.turn().await;
         self.blocking(artifact, move |shared, artifact| {
             // Held until it is done, also when nobody waits for it any more.
             let _turn = turn;
             // Whoever had the turn before may have compiled the same.
-            if let Some(component) = shared.code.cached(&shared.engine, artifact) {
+            if look_again
+                && let Cached::Code(component) = shared.code.cached(&shared.engine, artifact)
+            {
                 return Ok((component, CodeOrigin::Cached));
             }
             let component = shared.code.compiled(&shared.engine, artifact)?;

@@ -10,13 +10,14 @@
 //! mapped, so nothing can change afterwards.
 //!
 //! All files are opened relative to the folder's handle and never through a
-//! symbolic link. A bad entry is removed and reported at the target
-//! `servo::audit`; the caller compiles again. A cache may always be deleted.
+//! symbolic link. A bad entry is removed and named to the caller, who records
+//! it and compiles again. A cache may always be deleted.
 
 mod folder;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -108,6 +109,17 @@ impl std::fmt::Debug for Inner {
     }
 }
 
+/// An entry that this installation did not write for the key that was asked
+/// for. It is removed, if it can be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("entry {name} of the code cache: {problem}")]
+pub struct RefusedEntry {
+    /// The file's name in the folder of the cache.
+    pub name: String,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
 /// Why an entry was not used.
 #[derive(Debug)]
 enum Bad {
@@ -133,27 +145,23 @@ impl CodeCache {
         self.0.folder.path()
     }
 
-    /// The code stored under `key`, or nothing. An entry that was not written
-    /// by this installation for exactly this key is reported and removed.
-    pub fn get(&self, key: &CacheKey) -> Option<Vec<u8>> {
+    /// The code stored under `key`, or nothing.
+    ///
+    /// # Errors
+    /// There is an entry, and it was not written by this installation for
+    /// exactly this key. It is removed: the next one who asks finds nothing.
+    pub fn get(&self, key: &CacheKey) -> Result<Option<Vec<u8>>, RefusedEntry> {
         let name = key.file_name();
         let problem = match self.load(key, &name) {
-            Ok(code) => return Some(code),
-            Err(Bad::Absent) => return None,
+            Ok(code) => return Ok(Some(code)),
+            Err(Bad::Absent) => return Ok(None),
             Err(Bad::Foreign(problem)) => problem,
             Err(Bad::Altered) => "its authentication code does not match".to_owned(),
         };
-        tracing::warn!(
-            target: "servo::audit",
-            folder = %self.path().display(),
-            entry = name,
-            problem,
-            "refused a code cache entry and removed it; the driver is compiled again"
-        );
         if let Err(error) = self.0.folder.remove(&name) {
-            tracing::warn!(target: "servo::audit", entry = name, %error, "cannot remove the refused entry");
+            tracing::warn!("cannot remove {name} from the code cache: {error}");
         }
-        None
+        Err(RefusedEntry { name, problem })
     }
 
     fn load(&self, key: &CacheKey, name: &str) -> Result<Vec<u8>, Bad> {
@@ -162,7 +170,12 @@ impl CodeCache {
             _ => Bad::Foreign(error.to_string()),
         };
         let mut file = self.0.folder.open_file(name).map_err(foreign)?;
-        let size = file.metadata().map_err(foreign)?.len();
+        let metadata = file.metadata().map_err(foreign)?;
+        // An entry is put in place under one name, so somebody else made the other.
+        if metadata.nlink() != 1 {
+            return Err(Bad::Foreign("it has a second name elsewhere".to_owned()));
+        }
+        let size = metadata.len();
         if size > self.0.limit {
             return Err(Bad::Foreign(format!("it has {size} bytes")));
         }
