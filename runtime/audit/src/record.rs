@@ -151,6 +151,8 @@ names! {
         ReadOnly = "read-only",
         /// A limit of the budget.
         Limit = "limit",
+        /// The call was cancelled.
+        Cancelled = "cancelled",
         /// A secret could not be read or used.
         Secret = "secret",
         /// A secret was found in what came back, and taken out.

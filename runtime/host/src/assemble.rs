@@ -72,7 +72,6 @@ impl DriverHost {
         let auditor = Auditor::default();
         Ok(Self {
             sandbox: Sandbox::new(SandboxOptions {
-                concurrent_steps: 0,
                 cache,
                 audit: auditor.clone(),
                 ..SandboxOptions::default()

@@ -8,10 +8,12 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use servo_artifact::CancelSupport;
+use servo_audit::CallAudit;
 use servo_egress::CallMeter;
 use servo_policy::{Access, Budget, ByteSize, Span};
 use tokio::time::Instant;
@@ -34,6 +36,7 @@ use crate::limiter::MemoryLimiter;
 use crate::meter::{CpuExhausted, CpuMeter, Metered, courteous};
 use crate::outcome::{End, Limit, Step, StepReport};
 use crate::output::{Capture, Output};
+use crate::records::{Once, Records};
 
 /// Bytes of one request for random numbers: seeds and ids need tens.
 const MAX_RANDOM: u64 = 64 << 10;
@@ -50,6 +53,8 @@ pub struct Call {
     shared: Arc<CallShared>,
     meter: CallMeter,
     deadline: Instant,
+    /// Steps begun.
+    steps: AtomicU32,
 }
 
 impl std::fmt::Debug for Call {
@@ -63,18 +68,27 @@ impl std::fmt::Debug for Call {
 impl Call {
     pub(crate) fn new(
         driver: BoundDriver,
+        id: String,
         observer: Arc<dyn CallObserver>,
         cancel: CancellationToken,
     ) -> Self {
         let budget = &driver.0.grants.budget;
+        let audit = CallAudit::new(
+            driver.0.driver.sandbox.audit.clone(),
+            Arc::clone(&driver.0.owner),
+            id,
+            u64::from(budget.audit_records),
+        );
         Self {
+            steps: AtomicU32::new(0),
             shared: Arc::new(CallShared {
                 observer,
                 cancel,
                 log: LogMeter::new(budget.log_lines, budget.log_bytes),
+                records: Arc::new(Records::new(audit.clone())),
                 folders: folder_quota(budget),
             }),
-            meter: CallMeter::new(budget),
+            meter: CallMeter::new(budget).audited(audit),
             deadline: Instant::now() + budget.wall,
             driver,
         }
@@ -135,21 +149,77 @@ impl Call {
             Limit::HostcallBytes => format!("{} bytes", budget.hostcall_bytes),
             Limit::ResultBytes => format!("{} bytes", budget.result_bytes),
             Limit::StateBytes => format!("{} bytes", budget.state_bytes),
+            Limit::Steps => budget.steps.to_string(),
         };
         End::Limit { limit, allowed }
     }
 
-    /// Which of the two times has passed: that of a step or that of the call.
+    /// Whether the time of the whole call has passed, not only that of a step.
+    fn is_over(&self) -> bool {
+        Instant::now() >= self.deadline
+    }
+
+    /// Which of the two times has passed.
     fn wall_text(&self, budget: &Budget) -> String {
-        if Instant::now() >= self.deadline {
+        if self.is_over() {
             format!("{} for the whole call", Span(budget.wall))
         } else {
             Span(budget.step_wall).to_string()
         }
     }
 
-    /// Runs one exported function in a fresh store and judges how it ended.
+    /// Runs one step and records what of it is a decision of the host.
     async fn step<E: Entry>(&self, entry: E) -> Step<E::Answer> {
+        let count = self.steps.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        let (mut step, marks) = self.run::<E>(entry).await;
+        // The agent counts steps too, and tells it its own way; the last pause
+        // that is of no use any more ends here.
+        if count >= self.driver.0.grants.budget.steps
+            && matches!(&step.end, End::Ok(answer) if E::pauses(answer))
+        {
+            step.end = self.over(Limit::Steps);
+        }
+        self.record(E::NAME, &step, &marks);
+        step
+    }
+
+    fn record<T>(&self, name: &str, step: &Step<T>, marks: &Marks) {
+        let records = &self.shared.records;
+        match &step.end {
+            End::Limit { limit, .. } => records.ended(name, self.limit_key(*limit)),
+            End::Cancelled => {
+                let outcome = match marks.dropped_late {
+                    true => {
+                        records.limit_hit("cancel_grace");
+                        "cancel_grace"
+                    }
+                    false => "",
+                };
+                records.cancelled(name, outcome);
+            }
+            _ => {}
+        }
+        let refused = marks.refused.map(|limit| self.limit_key(limit));
+        if let Some(key) = refused
+            && !matches!(&step.end, End::Limit { limit, .. } if self.limit_key(*limit) == key)
+        {
+            records.limit_hit(key);
+        }
+        if step.report.output.dropped > 0 {
+            records.cut(Once::Output);
+        }
+    }
+
+    /// The name of a limit in `servo limits`.
+    fn limit_key(&self, limit: Limit) -> &'static str {
+        match limit {
+            Limit::Wall if self.is_over() => "wall",
+            limit => limit.key().unwrap_or("stack"),
+        }
+    }
+
+    /// Runs one exported function in a fresh store and judges how it ended.
+    async fn run<E: Entry>(&self, entry: E) -> (Step<E::Answer>, Marks) {
         let bound = &self.driver.0;
         let shared = &bound.driver.sandbox;
         // Its place in the queue is part of the call's time, and to be given up
@@ -158,28 +228,28 @@ impl Call {
             biased;
             slot = shared.slots.acquire() => match slot {
                 Ok(slot) => slot,
-                Err(_) => return refused("the sandbox is shutting down".to_owned()),
+                Err(_) => return unmarked(refused("the sandbox is shutting down".to_owned())),
             },
-            () = self.shared.cancel.cancelled() => return unstarted(End::Cancelled),
+            () = self.shared.cancel.cancelled() => return unmarked(unstarted(End::Cancelled)),
             () = tokio::time::sleep_until(self.deadline) => {
-                return unstarted(self.over(Limit::Wall));
+                return unmarked(unstarted(self.over(Limit::Wall)));
             }
         };
         if let Some(fault) = shared.ticker.fault() {
             tracing::error!("{fault}");
-            return refused(fault.to_owned());
+            return unmarked(refused(fault.to_owned()));
         }
         let denial = Arc::new(LastDenial::default());
         let capture = Capture::new(bound.grants.budget.output_bytes);
         let cpu = CpuMeter::new(bound.grants.budget.cpu);
         let scratch = match bound.scratch() {
             Ok(scratch) => scratch,
-            Err(problem) => return refused(problem),
+            Err(problem) => return unmarked(refused(problem)),
         };
         let store = self.store(bound, &capture, &cpu, &denial, scratch.as_ref());
         let mut store = match store {
             Ok(store) => store,
-            Err(problem) => return refused(problem),
+            Err(problem) => return unmarked(refused(problem)),
         };
 
         let ran = {
@@ -213,8 +283,20 @@ impl Call {
             denial: denial.take(),
             output: &report.output,
         };
+        let marks = Marks {
+            refused,
+            dropped_late: matches!(ran, Ran::Cancelled) && !self.grace().is_zero(),
+        };
         let end = judge.end::<E>(ran, &self.bounds());
-        Step { end, report }
+        (Step { end, report }, marks)
+    }
+
+    /// How long a guest that is told to stop may go on.
+    fn grace(&self) -> Duration {
+        match self.driver.manifest().cancel {
+            CancelSupport::Report | CancelSupport::Step => self.driver.0.grants.budget.cancel_grace,
+            CancelSupport::None => Duration::ZERO,
+        }
     }
 
     /// Polls the guest until it answers or something else ends it.
@@ -224,10 +306,7 @@ impl Call {
     ) -> Ran<T> {
         let budget = &self.driver.0.grants.budget;
         let deadline = self.deadline.min(Instant::now() + budget.step_wall);
-        let grace = match self.driver.manifest().cancel {
-            CancelSupport::Report | CancelSupport::Step => budget.cancel_grace,
-            CancelSupport::None => Duration::ZERO,
-        };
+        let grace = self.grace();
         let cancelled = async {
             self.shared.cancel.cancelled().await;
             tokio::time::sleep(grace).await;
@@ -241,6 +320,10 @@ impl Call {
             () = cancelled => Ran::Cancelled,
             () = tokio::time::sleep_until(deadline) => Ran::Stopped(Limit::Wall),
         }
+    }
+
+    fn account(&self, quota: Arc<Quota>, denial: &Arc<LastDenial>) -> Account {
+        Account::new(quota, Arc::clone(denial), Arc::clone(&self.shared.records))
     }
 
     fn store(
@@ -267,8 +350,9 @@ impl Call {
                 denial: Arc::clone(denial),
             },
             disk: Disk::new(
-                Account::new(bound.scratch_quota(), Arc::clone(denial)),
-                Account::new(Arc::clone(&self.shared.folders), Arc::clone(denial)),
+                self.account(bound.scratch_quota(), denial),
+                self.account(Arc::clone(&self.shared.folders), denial),
+                Arc::clone(&self.shared.records),
             ),
             limiter: MemoryLimiter::new(budget.memory.bytes(), budget.table_elements),
             cpu: Arc::clone(cpu),
@@ -341,7 +425,7 @@ impl Bound {
             "{SCRATCH} takes no more ({size} and {entries} files and folders); the operator may \
              raise `grants.scratch` and `grants.limits.disk_entries`"
         );
-        Quota::new(size.bytes(), entries, remedy)
+        Quota::new("scratch", size.bytes(), entries, remedy)
     }
 }
 
@@ -352,7 +436,7 @@ fn folder_quota(budget: &Budget) -> Arc<Quota> {
          and folders); the operator may raise `grants.limits.disk_bytes` and \
          `grants.limits.disk_entries`"
     );
-    Quota::new(size.bytes(), entries, remedy)
+    Quota::new("disk_bytes", size.bytes(), entries, remedy)
 }
 
 /// An error that carries the limit which ended the guest through the engine.
@@ -369,6 +453,19 @@ enum Ran<T> {
 
 fn refused<T>(problem: String) -> Step<T> {
     unstarted(End::Trap(problem))
+}
+
+/// What a step's end does not tell of itself.
+#[derive(Debug, Default)]
+struct Marks {
+    /// The limit that was last refused to the guest.
+    refused: Option<Limit>,
+    /// It was told to stop, and did not within its grace.
+    dropped_late: bool,
+}
+
+fn unmarked<T>(step: Step<T>) -> (Step<T>, Marks) {
+    (step, Marks::default())
 }
 
 /// A step whose guest never ran.

@@ -8,6 +8,7 @@
 //! compile until somebody has said what it may cost.
 
 mod quota;
+mod record;
 mod scratch;
 mod stream;
 
@@ -26,6 +27,7 @@ pub(crate) use self::quota::{Account, Quota};
 pub(crate) use self::scratch::Scratch;
 use self::stream::{Full, MeteredStream, Position};
 use crate::host::CallState;
+use crate::records::Records;
 
 /// Name of the scratch folder, as the guest sees it.
 pub(crate) const SCRATCH: &str = "/scratch";
@@ -34,25 +36,36 @@ pub(crate) const SCRATCH: &str = "/scratch";
 pub(crate) struct Disk {
     scratch: Account,
     folders: Account,
-    /// By the descriptor's number: the granted folder it was reached through.
-    places: HashMap<u32, Arc<str>>,
+    records: Arc<Records>,
+    /// By the descriptor's number: where it leads.
+    places: HashMap<u32, Place>,
+}
+
+/// Where a descriptor leads.
+#[derive(Clone)]
+struct Place {
+    /// The granted folder it was reached through.
+    folder: Arc<str>,
+    /// The whole of its path, as the guest named it; cut.
+    path: Arc<str>,
 }
 
 impl Disk {
-    pub(crate) fn new(scratch: Account, folders: Account) -> Self {
+    pub(crate) fn new(scratch: Account, folders: Account, records: Arc<Records>) -> Self {
         Self {
             scratch,
             folders,
+            records,
             places: HashMap::new(),
         }
     }
 
-    fn place(&self, fd: &Resource<Descriptor>) -> Result<&Arc<str>, ErrorCode> {
+    fn place(&self, fd: &Resource<Descriptor>) -> Result<&Place, ErrorCode> {
         self.places.get(&fd.rep()).ok_or(ErrorCode::BadDescriptor)
     }
 
     fn account(&self, fd: &Resource<Descriptor>) -> Result<&Account, ErrorCode> {
-        Ok(match &**self.place(fd)? {
+        Ok(match &*self.place(fd)?.folder {
             SCRATCH => &self.scratch,
             _ => &self.folders,
         })
@@ -118,6 +131,18 @@ impl DiskView<'_> {
         }
     }
 
+    fn stream_at(&mut self, fd: &Fd, offset: u64) -> FsResult<Resource<DynOutputStream>> {
+        let length = length(self.writable(fd)?)?;
+        let stream = self.inner.write_via_stream(again(fd), offset)?;
+        self.metered(fd, Position::At { offset, length }, stream)
+    }
+
+    fn stream_at_end(&mut self, fd: &Fd) -> FsResult<Resource<DynOutputStream>> {
+        self.writable(fd)?;
+        let stream = self.inner.append_via_stream(again(fd))?;
+        self.metered(fd, Position::End, stream)
+    }
+
     fn metered(
         &mut self,
         fd: &Fd,
@@ -140,7 +165,9 @@ impl preopens::Host for DiskView<'_> {
     fn get_directories(&mut self) -> wasmtime::Result<Vec<(Fd, String)>> {
         let folders = preopens::Host::get_directories(&mut self.inner)?;
         for (fd, name) in &folders {
-            self.disk.places.insert(fd.rep(), Arc::from(name.as_str()));
+            let path: Arc<str> = Arc::from(name.as_str());
+            let folder = Arc::clone(&path);
+            self.disk.places.insert(fd.rep(), Place { folder, path });
         }
         Ok(folders)
     }
@@ -164,15 +191,25 @@ impl Host for DiskView<'_> {
 
 impl HostDescriptor for DiskView<'_> {
     async fn write(&mut self, fd: Fd, buffer: Vec<u8>, offset: Filesize) -> FsResult<Filesize> {
-        if !buffer.is_empty() {
-            self.charge_growth(&fd, offset.saturating_add(buffer.len() as u64))?;
-        }
-        self.inner.write(fd, buffer, offset).await
+        let act = self.at("write", &fd);
+        let written = async {
+            if !buffer.is_empty() {
+                self.charge_growth(&fd, offset.saturating_add(buffer.len() as u64))?;
+            }
+            self.inner.write(again(&fd), buffer, offset).await
+        };
+        let written = written.await;
+        self.refused(&act, written)
     }
 
     async fn set_size(&mut self, fd: Fd, size: Filesize) -> FsResult<()> {
-        self.charge_growth(&fd, size)?;
-        self.inner.set_size(fd, size).await
+        let act = self.at("set size of", &fd);
+        let set = async {
+            self.charge_growth(&fd, size)?;
+            self.inner.set_size(again(&fd), size).await
+        };
+        let set = set.await;
+        self.decided(&act, set)
     }
 
     fn write_via_stream(
@@ -180,15 +217,15 @@ impl HostDescriptor for DiskView<'_> {
         fd: Fd,
         offset: Filesize,
     ) -> FsResult<Resource<DynOutputStream>> {
-        let length = length(self.writable(&fd)?)?;
-        let stream = self.inner.write_via_stream(again(&fd), offset)?;
-        self.metered(&fd, Position::At { offset, length }, stream)
+        let act = self.at("write", &fd);
+        let stream = self.stream_at(&fd, offset);
+        self.refused(&act, stream)
     }
 
     fn append_via_stream(&mut self, fd: Fd) -> FsResult<Resource<DynOutputStream>> {
-        self.writable(&fd)?;
-        let stream = self.inner.append_via_stream(again(&fd))?;
-        self.metered(&fd, Position::End, stream)
+        let act = self.at("append to", &fd);
+        let stream = self.stream_at_end(&fd);
+        self.refused(&act, stream)
     }
 
     async fn open_at(
@@ -199,44 +236,57 @@ impl HostDescriptor for DiskView<'_> {
         open_flags: types::OpenFlags,
         flags: types::DescriptorFlags,
     ) -> FsResult<Fd> {
-        let place = Arc::clone(self.disk.place(&fd)?);
-        if open_flags.contains(types::OpenFlags::CREATE) {
-            let known = self
-                .inner
-                .stat_at(again(&fd), path_flags, path.clone())
-                .await;
-            if known.is_err() {
-                self.charge_entry(&fd)?;
+        let act = self.below(record::opening(open_flags, flags), &fd, &path);
+        let place = self.place_below(&fd, &path);
+        let opened = async {
+            let place = place?;
+            if open_flags.contains(types::OpenFlags::CREATE) {
+                let known = self
+                    .inner
+                    .stat_at(again(&fd), path_flags, path.clone())
+                    .await;
+                if known.is_err() {
+                    self.charge_entry(&fd)?;
+                }
             }
-        }
-        let opened = self
-            .inner
-            .open_at(fd, path_flags, path, open_flags, flags)
-            .await?;
-        self.disk.places.insert(opened.rep(), place);
-        Ok(opened)
+            let opened = self
+                .inner
+                .open_at(again(&fd), path_flags, path, open_flags, flags)
+                .await?;
+            self.disk.places.insert(opened.rep(), place);
+            Ok(opened)
+        };
+        let opened = opened.await;
+        self.decided(&act, opened)
     }
 
     async fn create_directory_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
-        self.charge_entry(&fd)?;
-        self.inner.create_directory_at(fd, path).await
+        let act = self.below("create folder", &fd, &path);
+        let created = async {
+            self.charge_entry(&fd)?;
+            self.inner.create_directory_at(again(&fd), path).await
+        };
+        let created = created.await;
+        self.decided(&act, created)
     }
 
     /// Refused: a second name for a file is a second way to let it grow.
     async fn link_at(
         &mut self,
-        _: Fd,
+        fd: Fd,
         _: types::PathFlags,
-        _: String,
+        path: String,
         _: Fd,
         _: String,
     ) -> FsResult<()> {
-        Err(ErrorCode::NotPermitted.into())
+        let act = self.below("link", &fd, &path);
+        self.decided(&act, Err(ErrorCode::NotPermitted.into()))
     }
 
     /// Refused: a link can lead where the folder's next reader does not expect.
-    async fn symlink_at(&mut self, _: Fd, _: String, _: String) -> FsResult<()> {
-        Err(ErrorCode::NotPermitted.into())
+    async fn symlink_at(&mut self, fd: Fd, _: String, path: String) -> FsResult<()> {
+        let act = self.below("symbolic link", &fd, &path);
+        self.decided(&act, Err(ErrorCode::NotPermitted.into()))
     }
 
     /// Within one granted folder only, as between two disks.
@@ -247,10 +297,56 @@ impl HostDescriptor for DiskView<'_> {
         new_fd: Fd,
         new_path: String,
     ) -> FsResult<()> {
-        if self.disk.place(&fd)? != self.disk.place(&new_fd)? {
-            return Err(ErrorCode::CrossDevice.into());
-        }
-        self.inner.rename_at(fd, old_path, new_fd, new_path).await
+        let act = self.below("rename", &fd, &old_path);
+        let renamed = async {
+            if self.disk.place(&fd)?.folder != self.disk.place(&new_fd)?.folder {
+                return Err(ErrorCode::CrossDevice.into());
+            }
+            self.inner
+                .rename_at(again(&fd), old_path, new_fd, new_path)
+                .await
+        };
+        let renamed = renamed.await;
+        self.decided(&act, renamed)
+    }
+
+    async fn set_times(
+        &mut self,
+        fd: Fd,
+        accessed: types::NewTimestamp,
+        modified: types::NewTimestamp,
+    ) -> FsResult<()> {
+        let act = self.at("set times of", &fd);
+        let set = self.inner.set_times(fd, accessed, modified).await;
+        self.decided(&act, set)
+    }
+
+    async fn set_times_at(
+        &mut self,
+        fd: Fd,
+        path_flags: types::PathFlags,
+        path: String,
+        accessed: types::NewTimestamp,
+        modified: types::NewTimestamp,
+    ) -> FsResult<()> {
+        let act = self.below("set times of", &fd, &path);
+        let set = self
+            .inner
+            .set_times_at(fd, path_flags, path, accessed, modified)
+            .await;
+        self.decided(&act, set)
+    }
+
+    async fn remove_directory_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
+        let act = self.below("remove folder", &fd, &path);
+        let removed = self.inner.remove_directory_at(fd, path).await;
+        self.decided(&act, removed)
+    }
+
+    async fn unlink_file_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
+        let act = self.below("remove", &fd, &path);
+        let removed = self.inner.unlink_file_at(fd, path).await;
+        self.decided(&act, removed)
     }
 
     fn drop(&mut self, fd: Fd) -> wasmtime::Result<()> {
@@ -258,7 +354,7 @@ impl HostDescriptor for DiskView<'_> {
         HostDescriptor::drop(&mut self.inner, fd)
     }
 
-    // What follows makes nothing longer and nothing new.
+    // What follows only reads.
 
     async fn advise(
         &mut self,
@@ -284,28 +380,6 @@ impl HostDescriptor for DiskView<'_> {
 
     async fn get_type(&mut self, fd: Fd) -> FsResult<types::DescriptorType> {
         self.inner.get_type(fd).await
-    }
-
-    async fn set_times(
-        &mut self,
-        fd: Fd,
-        accessed: types::NewTimestamp,
-        modified: types::NewTimestamp,
-    ) -> FsResult<()> {
-        self.inner.set_times(fd, accessed, modified).await
-    }
-
-    async fn set_times_at(
-        &mut self,
-        fd: Fd,
-        path_flags: types::PathFlags,
-        path: String,
-        accessed: types::NewTimestamp,
-        modified: types::NewTimestamp,
-    ) -> FsResult<()> {
-        self.inner
-            .set_times_at(fd, path_flags, path, accessed, modified)
-            .await
     }
 
     async fn read(
@@ -340,14 +414,6 @@ impl HostDescriptor for DiskView<'_> {
 
     async fn readlink_at(&mut self, fd: Fd, path: String) -> FsResult<String> {
         self.inner.readlink_at(fd, path).await
-    }
-
-    async fn remove_directory_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
-        self.inner.remove_directory_at(fd, path).await
-    }
-
-    async fn unlink_file_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
-        self.inner.unlink_file_at(fd, path).await
     }
 
     async fn is_same_object(&mut self, one: Fd, other: Fd) -> wasmtime::Result<bool> {

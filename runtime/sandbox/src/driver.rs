@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use servo_artifact::{Artifact, CodeCache, Digest, DriverKind, Manifest};
 use servo_audit::Auditor;
@@ -293,14 +294,14 @@ impl Driver {
         }
         let canonical = canonical(&binding.grants.folders).map_err(&refuse)?;
         check_overlap(&canonical).map_err(|error| refuse(error.to_string()))?;
-        let tenant = Arc::from(binding.owner.tenant.as_str());
         let owner = Owner {
             digest: self.0.digest.to_string(),
             ..binding.owner
         };
-        let lane = gate.lane(owner, binding.grants.http.clone())?;
+        let lane = gate.lane(owner.clone(), binding.grants.http.clone())?;
         Ok(BoundDriver(Arc::new(Bound {
-            tenant,
+            tenant: Arc::from(owner.tenant.as_str()),
+            owner: Arc::new(owner),
             driver: Arc::clone(&self.0),
             config: Arc::from(binding.config.to_string()),
             grants: binding.grants,
@@ -344,6 +345,8 @@ pub struct BoundDriver(pub(crate) Arc<Bound>);
 pub(crate) struct Bound {
     /// Whose turns it uses.
     pub(crate) tenant: Arc<str>,
+    /// Whose it is, in records.
+    pub(crate) owner: Arc<Owner>,
     pub(crate) driver: Arc<Loaded>,
     pub(crate) config: Arc<str>,
     pub(crate) grants: Grants,
@@ -383,6 +386,19 @@ impl BoundDriver {
     /// Begins a call. Its steps share one budget of requests, log lines and
     /// wall time, which runs from here.
     pub fn begin(&self, observer: Arc<dyn CallObserver>, cancel: CancellationToken) -> Call {
-        Call::new(self.clone(), observer, cancel)
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        self.begin_as(format!("call-{number}"), observer, cancel)
+    }
+
+    /// As [`BoundDriver::begin`], with the id that the call has elsewhere; its
+    /// records bear it.
+    pub fn begin_as(
+        &self,
+        id: String,
+        observer: Arc<dyn CallObserver>,
+        cancel: CancellationToken,
+    ) -> Call {
+        Call::new(self.clone(), id, observer, cancel)
     }
 }

@@ -43,6 +43,9 @@ pub(crate) trait Entry: Send {
     /// What the function answers when it succeeds.
     type Answer: Send;
 
+    /// Its name, for records.
+    const NAME: &'static str;
+
     /// Calls it.
     fn enter(
         self,
@@ -52,6 +55,11 @@ pub(crate) trait Entry: Send {
 
     /// What the answer must pass.
     fn check(bounds: &Bounds, answer: &Self::Answer) -> Result<(), Violation>;
+
+    /// Whether the answer asks for a further step.
+    fn pauses(_: &Self::Answer) -> bool {
+        false
+    }
 }
 
 /// `measure.describe`
@@ -61,6 +69,7 @@ pub(crate) struct DescribeMetrics<'a> {
 
 impl Entry for DescribeMetrics<'_> {
     type Answer = Vec<Metric>;
+    const NAME: &'static str = "describe";
 
     async fn enter(
         self,
@@ -84,6 +93,7 @@ pub(crate) struct Measure<'a> {
 
 impl Entry for Measure<'_> {
     type Answer = MeasureStep;
+    const NAME: &'static str = "measure";
 
     async fn enter(
         self,
@@ -97,6 +107,10 @@ impl Entry for Measure<'_> {
     fn check(bounds: &Bounds, answer: &Self::Answer) -> Result<(), Violation> {
         check::measure_step(bounds, answer)
     }
+
+    fn pauses(answer: &Self::Answer) -> bool {
+        matches!(answer, MeasureStep::Wait(_))
+    }
 }
 
 /// `measure.cancelled`
@@ -107,6 +121,7 @@ pub(crate) struct MeasureCancelled<'a> {
 
 impl Entry for MeasureCancelled<'_> {
     type Answer = ();
+    const NAME: &'static str = "cancelled";
 
     async fn enter(self, store: &mut Store<CallState>, entered: &Entered) -> Answered<()> {
         let guest = entered.measure(store)?;
@@ -125,6 +140,7 @@ pub(crate) struct DescribeApplication<'a> {
 
 impl Entry for DescribeApplication<'_> {
     type Answer = Application;
+    const NAME: &'static str = "describe";
 
     async fn enter(
         self,
@@ -148,6 +164,7 @@ pub(crate) struct Adjust<'a> {
 
 impl Entry for Adjust<'_> {
     type Answer = AdjustStep;
+    const NAME: &'static str = "adjust";
 
     async fn enter(
         self,
@@ -161,6 +178,10 @@ impl Entry for Adjust<'_> {
     fn check(bounds: &Bounds, answer: &Self::Answer) -> Result<(), Violation> {
         check::adjust_step(bounds, answer)
     }
+
+    fn pauses(answer: &Self::Answer) -> bool {
+        matches!(answer, AdjustStep::Wait(_))
+    }
 }
 
 /// `adjust.cancelled`
@@ -171,6 +192,7 @@ pub(crate) struct AdjustCancelled<'a> {
 
 impl Entry for AdjustCancelled<'_> {
     type Answer = ();
+    const NAME: &'static str = "cancelled";
 
     async fn enter(self, store: &mut Store<CallState>, entered: &Entered) -> Answered<()> {
         let guest = entered.adjust(store)?;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use servo_audit::{Capability, Reason};
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -20,6 +21,7 @@ use crate::disk::{Disk, Quota};
 use crate::http::Hooks;
 use crate::limiter::MemoryLimiter;
 use crate::meter::CpuMeter;
+use crate::records::{Once, Records, clean};
 use crate::state_store::{StateError, StateStore};
 
 /// Longest text of a progress message or stage that is passed on, in bytes.
@@ -94,18 +96,25 @@ impl LogMeter {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    fn admits(&self, bytes: usize) -> bool {
+    /// Takes a line out of the budget, or says what is used up.
+    fn take(&self, bytes: usize) -> Result<(), Once> {
         let take = |left: &AtomicU64, amount: u64| {
             left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
                 left.checked_sub(amount)
             })
             .is_ok()
         };
-        let admitted = take(&self.lines, 1) && take(&self.bytes, bytes as u64);
-        if !admitted {
+        let taken = if !take(&self.lines, 1) {
+            Err(Once::LogLines)
+        } else if !take(&self.bytes, bytes as u64) {
+            Err(Once::LogBytes)
+        } else {
+            Ok(())
+        };
+        if taken.is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
-        admitted
+        taken
     }
 }
 
@@ -114,6 +123,7 @@ pub(crate) struct CallShared {
     pub(crate) observer: Arc<dyn CallObserver>,
     pub(crate) cancel: CancellationToken,
     pub(crate) log: LogMeter,
+    pub(crate) records: Arc<Records>,
     /// What the call may still put into the granted folders.
     pub(crate) folders: Arc<Quota>,
 }
@@ -226,7 +236,9 @@ impl log::Host for CallState {
         target: String,
         message: String,
     ) -> wasmtime::Result<()> {
-        if self.shared.log.admits(target.len() + message.len()) {
+        if let Err(used_up) = self.shared.log.take(target.len() + message.len()) {
+            self.shared.records.cut(used_up);
+        } else {
             let level = match level {
                 log::Level::Trace => LogLevel::Trace,
                 log::Level::Debug => LogLevel::Debug,
@@ -254,21 +266,33 @@ impl From<StateError> for state::Error {
 
 /// Runs a store operation where blocking on the disk holds no worker.
 async fn on_store<T: Send + 'static>(
-    store: Arc<dyn StateStore>,
+    state: &mut CallState,
+    what: &str,
     operation: impl FnOnce(&dyn StateStore) -> Result<T, StateError> + Send + 'static,
 ) -> Result<T, state::Error> {
+    let store = Arc::clone(&state.store);
     let result = tokio::task::spawn_blocking(move || operation(store.as_ref())).await;
     let result = result
         .unwrap_or_else(|_| Err(StateError::Unavailable("the state store failed".to_owned())));
-    if let Err(error) = &result {
-        tracing::warn!(%error, "state store");
+    let records = &state.shared.records;
+    match &result {
+        Ok(_) => records.allowed(Capability::State, what, ""),
+        Err(StateError::TooLarge(_)) => {
+            records.limit_hit("state_store");
+            records.denied(Capability::State, what, Reason::Quota);
+        }
+        Err(error @ StateError::Unavailable(_)) => {
+            tracing::warn!(%error, "state store");
+            records.allowed(Capability::State, what, "unavailable");
+        }
     }
     result.map_err(Into::into)
 }
 
 impl state::Host for CallState {
     async fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<String>, state::Error>> {
-        Ok(on_store(Arc::clone(&self.store), move |store| store.get(&key)).await)
+        let what = format!("get {}", clean(&key));
+        Ok(on_store(self, &what, move |store| store.get(&key)).await)
     }
 
     async fn set(
@@ -276,18 +300,17 @@ impl state::Host for CallState {
         key: String,
         value: String,
     ) -> wasmtime::Result<Result<(), state::Error>> {
-        Ok(on_store(Arc::clone(&self.store), move |store| {
-            store.set(&key, &value)
-        })
-        .await)
+        let what = format!("set {}", clean(&key));
+        Ok(on_store(self, &what, move |store| store.set(&key, &value)).await)
     }
 
     async fn remove(&mut self, key: String) -> wasmtime::Result<Result<(), state::Error>> {
-        Ok(on_store(Arc::clone(&self.store), move |store| store.remove(&key)).await)
+        let what = format!("remove {}", clean(&key));
+        Ok(on_store(self, &what, move |store| store.remove(&key)).await)
     }
 
     async fn keys(&mut self) -> wasmtime::Result<Result<Vec<String>, state::Error>> {
-        Ok(on_store(Arc::clone(&self.store), |store| store.keys()).await)
+        Ok(on_store(self, "list keys", |store| store.keys()).await)
     }
 }
 
@@ -299,7 +322,9 @@ impl actions::Host for CallState {
         _: Vec<(String, String)>,
     ) -> wasmtime::Result<Result<actions::Output, actions::Error>> {
         let name = cut(name, 64);
-        tracing::info!(target: "servo::audit", action = %name, verdict = "denied");
+        self.shared
+            .records
+            .denied(Capability::Action, &name, Reason::NotGranted);
         Ok(Err(actions::Error::Denied(format!(
             "no action named {name:?} is granted to this driver"
         ))))
@@ -313,10 +338,10 @@ mod tests {
     #[test]
     fn g2_the_log_budget_counts_lines_and_bytes() {
         let meter = LogMeter::new(3, 10);
-        assert!(meter.admits(4));
-        assert!(meter.admits(6));
-        assert!(!meter.admits(1), "out of bytes");
-        assert!(!meter.admits(0), "out of lines");
+        assert!(meter.take(4).is_ok());
+        assert!(meter.take(6).is_ok());
+        assert!(matches!(meter.take(1), Err(Once::LogBytes)));
+        assert!(matches!(meter.take(0), Err(Once::LogLines)));
         assert_eq!(meter.dropped(), 2);
     }
 

@@ -29,7 +29,9 @@ mod linker;
 mod meter;
 mod outcome;
 mod output;
+mod records;
 mod schedule;
+mod sockets;
 mod state_store;
 mod ticker;
 

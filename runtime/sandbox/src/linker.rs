@@ -16,6 +16,7 @@ use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView};
 use crate::bindings::Hosting;
 use crate::disk;
 use crate::host::CallState;
+use crate::sockets::{self as dead, Refused};
 
 struct Table;
 
@@ -55,8 +56,7 @@ pub(crate) fn drivers(engine: &Engine) -> wasmtime::Result<Linker<CallState>> {
 }
 
 /// The same and `wasi:sockets`, for the standard libraries that import it
-/// whether a driver uses it or not. Every call of it is refused: the context of
-/// a store allows neither TCP nor UDP nor name lookup.
+/// whether a driver uses it or not. Every use of it is refused.
 pub(crate) fn drivers_with_dead_sockets(engine: &Engine) -> wasmtime::Result<Linker<CallState>> {
     type T = CallState;
     let mut linker = drivers(engine)?;
@@ -64,11 +64,11 @@ pub(crate) fn drivers_with_dead_sockets(engine: &Engine) -> wasmtime::Result<Lin
     let options = wasmtime_wasi::p2::bindings::LinkOptions::default();
 
     sockets::tcp::add_to_linker::<T, WasiSockets>(l, T::sockets)?;
-    sockets::tcp_create_socket::add_to_linker::<T, WasiSockets>(l, T::sockets)?;
+    sockets::tcp_create_socket::add_to_linker::<T, Refused>(l, dead::view)?;
     sockets::udp::add_to_linker::<T, WasiSockets>(l, T::sockets)?;
-    sockets::udp_create_socket::add_to_linker::<T, WasiSockets>(l, T::sockets)?;
+    sockets::udp_create_socket::add_to_linker::<T, Refused>(l, dead::view)?;
     sockets::instance_network::add_to_linker::<T, WasiSockets>(l, T::sockets)?;
     sockets::network::add_to_linker::<T, WasiSockets>(l, &(&options).into(), T::sockets)?;
-    sockets::ip_name_lookup::add_to_linker::<T, WasiSockets>(l, T::sockets)?;
+    sockets::ip_name_lookup::add_to_linker::<T, Refused>(l, dead::view)?;
     Ok(linker)
 }

@@ -31,6 +31,8 @@ pub enum Limit {
     ResultBytes,
     /// Size of the state in a pause.
     StateBytes,
+    /// Number of steps.
+    Steps,
 }
 
 impl Limit {
@@ -46,6 +48,7 @@ impl Limit {
             Self::HostcallBytes => Some("hostcall_bytes"),
             Self::ResultBytes => Some("result_bytes"),
             Self::StateBytes => Some("state_bytes"),
+            Self::Steps => Some("steps"),
         }
     }
 }
@@ -62,6 +65,7 @@ impl std::fmt::Display for Limit {
             Self::HostcallBytes => "limit on data handed to the host at once",
             Self::ResultBytes => "limit on the size of a result",
             Self::StateBytes => "limit on the state kept in a pause",
+            Self::Steps => "limit on the number of steps",
         })
     }
 }

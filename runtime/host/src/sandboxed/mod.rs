@@ -97,7 +97,10 @@ impl Sandboxed {
             progress: cx.progress.clone(),
             voice: self.voice.clone(),
         });
-        let call = Arc::new(self.driver.begin(observer, cx.cancel.clone()));
+        let call = Arc::new(
+            self.driver
+                .begin_as(cx.call.to_string(), observer, cx.cancel.clone()),
+        );
         *current = Some((cx.call.clone(), Arc::clone(&call)));
         call
     }

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 
 use crate::http::LastDenial;
+use crate::records::Records;
 
 /// What a new file or folder is charged beside its length: one block, which its
 /// last bytes or its listing take. Without it a million empty files were free.
@@ -23,11 +24,14 @@ pub(crate) struct Quota {
     entries: AtomicU64,
     /// What is used up when nothing is left, and who can raise it.
     remedy: String,
+    /// The limit on bytes, as `servo limits` names it.
+    key: &'static str,
 }
 
 impl Quota {
-    pub(crate) fn new(bytes: u64, entries: u32, remedy: String) -> Arc<Self> {
+    pub(crate) fn new(key: &'static str, bytes: u64, entries: u32, remedy: String) -> Arc<Self> {
         Arc::new(Self {
+            key,
             bytes: AtomicU64::new(bytes),
             entries: AtomicU64::new(u64::from(entries)),
             remedy,
@@ -47,29 +51,44 @@ fn take(left: &AtomicU64, amount: u64) -> bool {
 pub(crate) struct Account {
     quota: Arc<Quota>,
     denial: Arc<LastDenial>,
+    records: Arc<Records>,
 }
 
 impl Account {
-    pub(crate) fn new(quota: Arc<Quota>, denial: Arc<LastDenial>) -> Self {
-        Self { quota, denial }
+    pub(crate) fn new(quota: Arc<Quota>, denial: Arc<LastDenial>, records: Arc<Records>) -> Self {
+        Self {
+            quota,
+            denial,
+            records,
+        }
     }
 
     /// A file grows by so many bytes.
     pub(super) fn grow(&self, bytes: u64) -> Result<(), ErrorCode> {
-        self.granted(take(&self.quota.bytes, bytes))
+        if take(&self.quota.bytes, bytes) {
+            Ok(())
+        } else {
+            Err(self.full(self.quota.key))
+        }
     }
 
     /// A folder gets one more name.
     pub(super) fn add(&self) -> Result<(), ErrorCode> {
-        self.granted(take(&self.quota.entries, 1) && take(&self.quota.bytes, ENTRY_BYTES))
+        if !take(&self.quota.entries, 1) {
+            return Err(self.full("disk_entries"));
+        }
+        self.grow(ENTRY_BYTES)
     }
 
-    fn granted(&self, granted: bool) -> Result<(), ErrorCode> {
-        if granted {
-            return Ok(());
-        }
+    /// Whose records tell of what is under this quota.
+    pub(super) fn records(&self) -> &Records {
+        &self.records
+    }
+
+    fn full(&self, key: &'static str) -> ErrorCode {
+        self.records.limit_hit(key);
         self.denial.set(Some(self.quota.remedy.clone()));
-        Err(ErrorCode::Quota)
+        ErrorCode::Quota
     }
 }
 
@@ -79,8 +98,15 @@ mod tests {
 
     fn account(bytes: u64, entries: u32) -> (Account, Arc<LastDenial>) {
         let denial = Arc::new(LastDenial::default());
-        let quota = Quota::new(bytes, entries, "full".to_owned());
-        (Account::new(quota, Arc::clone(&denial)), denial)
+        let quota = Quota::new("disk_bytes", bytes, entries, "full".to_owned());
+        let records = Arc::new(Records::nobody());
+        (Account::new(quota, Arc::clone(&denial), records), denial)
+    }
+
+    /// How often a limit was counted.
+    fn hits(account: &Account, key: &str) -> u64 {
+        let hits = account.records.audit().auditor().counters().limit_hits();
+        hits.get(key).copied().unwrap_or(0)
     }
 
     #[test]
@@ -92,9 +118,11 @@ mod tests {
         assert!(account.grow(10).is_ok());
         assert!(account.grow(u64::MAX).is_err());
         assert!(account.add().is_err(), "a name takes a block");
+        assert_eq!(hits(&account, "disk_bytes"), 3);
 
         let (account, _) = self::account(u64::MAX, 1);
         assert!(account.add().is_ok());
         assert!(account.add().is_err());
+        assert_eq!(hits(&account, "disk_entries"), 1);
     }
 }

@@ -1,6 +1,7 @@
 //! A file's output stream that pays before it writes.
 
 use bytes::Bytes;
+use servo_audit::{Capability, Reason};
 use wasmtime_wasi::p2::{DynOutputStream, OutputStream, Pollable, StreamError, StreamResult};
 
 use super::quota::Account;
@@ -61,6 +62,9 @@ impl MeteredStream {
         if bytes > 0 {
             let (position, growth) = self.position.after(bytes as u64);
             if self.account.grow(growth).is_err() {
+                self.account
+                    .records()
+                    .denied(Capability::Files, "write", Reason::Quota);
                 self.inner = None;
                 return Err(StreamError::LastOperationFailed(Full.into()));
             }
