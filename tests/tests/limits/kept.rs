@@ -8,7 +8,7 @@ use crate::House;
 /// Runs the step, and asserts that the limit was counted and, unless the guest
 /// may go on, that it ended the step and was recorded as that which did.
 async fn bites(key: &str, behaviour: Value, grants: Value) {
-    let house = House::new();
+    let house = House::open();
     let cancelled = key == "cancel_grace";
     let step = house.run(&behaviour, &grants, cancelled).await;
     assert_eq!(house.hits(key), 1, "{key}: {:?}", step.end);

@@ -5,6 +5,14 @@
 //! The suites of attacks assert what a limit does to a guest. These assert what
 //! the operator sees of it.
 
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
 mod coverage;
 mod kept;
 mod records;
@@ -26,11 +34,11 @@ use tokio_util::sync::CancellationToken;
 
 /// What a sandbox wrote down.
 #[derive(Clone, Default)]
-pub struct Book(Arc<Mutex<Vec<String>>>);
+pub(crate) struct Book(Arc<Mutex<Vec<String>>>);
 
 impl Book {
     /// Each record as one line.
-    pub fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         self.0.lock().unwrap().clone()
     }
 }
@@ -59,14 +67,14 @@ impl Sink for Book {
 }
 
 /// A sandbox of its own, whose records and counters can be read.
-pub struct House {
-    pub book: Book,
-    pub audit: Auditor,
-    pub sandbox: Sandbox,
+pub(crate) struct House {
+    pub(crate) book: Book,
+    pub(crate) audit: Auditor,
+    pub(crate) sandbox: Sandbox,
 }
 
 impl House {
-    pub fn new() -> Self {
+    pub(crate) fn open() -> Self {
         let book = Book::default();
         let audit = Auditor::new(book.clone());
         let cache = CodeCache::open(components::code_folder(), DEFAULT_CACHE_LIMIT).unwrap();
@@ -85,7 +93,7 @@ impl House {
     }
 
     /// The hostile driver, which says of itself that it can be cancelled so.
-    pub async fn driver(&self, cancel: CancelSupport) -> Driver {
+    pub(crate) async fn driver(&self, cancel: CancelSupport) -> Driver {
         static ARTIFACT: OnceLock<Artifact> = OnceLock::new();
         let read = || Artifact::read(components::component("hostile")).unwrap();
         let artifact = ARTIFACT.get_or_init(read);
@@ -96,7 +104,7 @@ impl House {
         self.sandbox.load(&artifact).await.unwrap()
     }
 
-    pub fn bind(&self, driver: &Driver, behaviour: &Value, grants: &Value) -> BoundDriver {
+    pub(crate) fn bind(&self, driver: &Driver, behaviour: &Value, grants: &Value) -> BoundDriver {
         let config = json!({ "behaviour": behaviour });
         let spec: GrantsSpec = serde_json::from_value(grants.clone()).unwrap();
         let gate = Gate::builder(Arc::new(SystemResolver))
@@ -118,7 +126,7 @@ impl House {
     }
 
     /// One step of `behaviour` under `grants`; `cancel` is set after it began.
-    pub async fn run(
+    pub(crate) async fn run(
         &self,
         behaviour: &Value,
         grants: &Value,
@@ -140,7 +148,7 @@ impl House {
     }
 
     /// How often the limit with this key was hit.
-    pub fn hits(&self, key: &str) -> u64 {
+    pub(crate) fn hits(&self, key: &str) -> u64 {
         let hits = self.audit.counters().limit_hits();
         hits.get(key).copied().unwrap_or(0)
     }
@@ -156,7 +164,7 @@ async fn futures_once<F: Future>(mut future: std::pin::Pin<&mut F>) -> Option<F:
     .await
 }
 
-pub fn request() -> measure::MeasureRequest {
+pub(crate) fn request() -> measure::MeasureRequest {
     measure::MeasureRequest {
         app: "shop".to_owned(),
         metrics: vec![],

@@ -6,7 +6,7 @@ use servo_audit::Capability;
 use crate::House;
 
 async fn recorded(behaviour: Value, grants: Value) -> (House, Vec<String>) {
-    let house = House::new();
+    let house = House::open();
     house.run(&behaviour, &grants, false).await;
     let lines = house.book.lines();
     (house, lines)
