@@ -51,6 +51,7 @@ fn main() -> ExitCode {
             Command::Check(args) => commands::check::run(args).await,
             Command::Measure(args) => commands::measure::run(args).await,
             Command::Adjust(args) => commands::adjust::run(args).await,
+            Command::Limits(args) => commands::limits::run(&args),
             Command::Config(command) => commands::config::run(&command),
             Command::Optune(args) => commands::optune::run(args).await,
             Command::Driver(command) => commands::driver::run(command).await,

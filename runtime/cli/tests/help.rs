@@ -25,6 +25,7 @@ fn every_verb_has_help_with_an_example_that_is_one_of_its_own() {
         vec!["check"],
         vec!["measure"],
         vec!["adjust"],
+        vec!["limits"],
         vec!["config", "schema"],
         vec!["optune"],
         vec!["driver", "new"],
@@ -58,6 +59,7 @@ fn the_first_help_says_where_to_start_and_names_every_verb() {
         "\n  check ",
         "\n  measure ",
         "\n  adjust ",
+        "\n  limits ",
         "\n  config ",
         "\n  optune ",
         "\n  driver ",
@@ -88,6 +90,7 @@ fn wrong_usage_ends_with_2_and_says_so_on_standard_error_only() {
             "/nowhere/ab.wasm",
         ),
         (&["demo", "--drivers", "/nowhere"], "--drivers"),
+        (&["limits", "cpus"], "cpus"),
     ] {
         let output = servo(arguments);
         let said = text(&output.stderr);
@@ -95,6 +98,25 @@ fn wrong_usage_ends_with_2_and_says_so_on_standard_error_only() {
         assert!(said.contains(named), "{arguments:?}: {said}");
         assert!(output.stdout.is_empty(), "{arguments:?}");
     }
+}
+
+#[test]
+fn every_limit_is_shown_with_its_default_its_range_and_its_reason() {
+    let output = servo(&["limits", "--json"]);
+    assert_eq!(output.status.code(), Some(0));
+    let rows: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let table = text(&servo(&["limits"]).stdout);
+    for row in &rows {
+        let (key, value) = (row["key"].as_str().unwrap(), row["value"].as_str().unwrap());
+        assert!(table.contains(&format!("{key} ")) && table.contains(value));
+        assert!(row["reason"].as_str().unwrap().len() > 20, "{row}");
+    }
+    let of = |key: &str| rows.iter().find(|row| row["key"] == key).unwrap();
+    assert_eq!(of("cpu")["range"]["low"], "1ms");
+    assert_eq!(of("cpu")["metric"], "servo_limit_hits_total{limit=\"cpu\"}");
+    assert!(of("memories").get("range").is_none());
+    let one = text(&servo(&["limits", "handles"]).stdout);
+    assert!(one.starts_with("handles  512  (16 to 100000)\n"), "{one}");
 }
 
 #[test]

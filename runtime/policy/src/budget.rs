@@ -148,6 +148,19 @@ macro_rules! limits {
         }
 
         impl Budget {
+            /// Every limit with what it is by default, what it may be, and why,
+            /// in the order of this file.
+            pub fn describe() -> Vec<LimitRow> {
+                let default = Self::default();
+                vec![$(LimitRow {
+                    key: stringify!($name),
+                    default: <$ty as Limit<$spec>>::show(default.$name),
+                    low: <$ty as Limit<$spec>>::show($low),
+                    high: <$ty as Limit<$spec>>::show($high),
+                    reason: [$($doc),+].concat().trim().to_owned(),
+                },)+]
+            }
+
             /// Every limit by name with its value in human form, in the order
             /// of this file.
             pub fn table(&self) -> Vec<(&'static str, String)> {
@@ -155,6 +168,21 @@ macro_rules! limits {
             }
         }
     };
+}
+
+/// One limit, for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LimitRow {
+    /// Its key in `grants.limits`, and the label of its counter.
+    pub key: &'static str,
+    /// What it is unless the operator says otherwise.
+    pub default: String,
+    /// The least it may be.
+    pub low: String,
+    /// The most it may be.
+    pub high: String,
+    /// What it is, and why so much.
+    pub reason: String,
 }
 
 /// How a limit reads in a policy, and how it is shown.
@@ -236,8 +264,10 @@ limits! {
     /// Elements of all tables. Rust and C programs use one per function whose
     /// address is taken: a few thousand.
     table_elements: u32, u32 = 20_000, 1 => 10_000_000;
-    /// Host resources held at once (fields, streams, bodies, pollables).
-    handles: u32, u32 = 1_024, 16 => 100_000;
+    /// Host resources held at once (fields, streams, bodies, pollables). A
+    /// request takes eight of them; this is four times what the requests that
+    /// may be in flight need.
+    handles: u32, u32 = 512, 16 => 100_000;
     /// Bytes the host copies out of the guest in one call of a host function,
     /// before it has looked at them.
     hostcall_bytes: u64, ByteSize = 4 * MIB, KIB => 256 * MIB;

@@ -37,7 +37,7 @@ mod rules;
 mod units;
 
 pub use address::{AddressClass, address_class, is_allowed};
-pub use budget::{Budget, LimitsSpec};
+pub use budget::{Budget, LimitRow, LimitsSpec};
 pub use ceiling::{
     Ceiling, CeilingSpec, FolderCeilingSpec, HttpCeilingSpec, SettingCeilingSpec, SettingValue,
 };

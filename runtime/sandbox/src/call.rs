@@ -29,7 +29,9 @@ use crate::bindings::model::{Application, Failure, Metric};
 use crate::check::{Bounds, Violation};
 use crate::disk::{Account, Disk, Quota, SCRATCH, Scratch};
 use crate::driver::{Bound, BoundDriver};
+use crate::engine::GUEST_STACK;
 use crate::entry::{self, Answered, Entered, Entry};
+use crate::fixed;
 use crate::host::{CallObserver, CallShared, CallState, LogMeter};
 use crate::http::{Hooks, LastDenial};
 use crate::limiter::MemoryLimiter;
@@ -37,12 +39,6 @@ use crate::meter::{CpuExhausted, CpuMeter, Metered, courteous};
 use crate::outcome::{End, Limit, Step, StepReport};
 use crate::output::{Capture, Output};
 use crate::records::{Once, Records};
-
-/// Bytes of one request for random numbers: seeds and ids need tens.
-const MAX_RANDOM: u64 = 64 << 10;
-
-/// Bytes of one header map, counting the structures around the text.
-const MAX_FIELDS: usize = 32 << 10;
 
 /// Characters of a guest's standard error that go into the text of a trap.
 const TRAP_EXCERPT: usize = 600;
@@ -142,7 +138,7 @@ impl Call {
         let allowed = match limit {
             Limit::Memory => budget.memory.to_string(),
             Limit::Tables => format!("{} elements", budget.table_elements),
-            Limit::Stack => "512 KiB".to_owned(),
+            Limit::Stack => ByteSize(GUEST_STACK as u64).to_string(),
             Limit::Cpu => Span(budget.cpu).to_string(),
             Limit::Wall => self.wall_text(budget),
             Limit::Handles => budget.handles.to_string(),
@@ -339,7 +335,7 @@ impl Call {
         let mut table = ResourceTable::new();
         table.set_max_capacity(handles);
         let mut http = WasiHttpCtx::new();
-        http.set_field_size_limit(MAX_FIELDS);
+        http.set_field_size_limit(fixed::FIELDS);
         let state = CallState {
             wasi: wasi(bound, capture, scratch)?,
             table,
@@ -393,7 +389,7 @@ fn wasi(bound: &Bound, capture: &Capture, scratch: Option<&Scratch>) -> Result<W
     let mut wasi = WasiCtx::builder();
     wasi.stdout(capture.clone())
         .stderr(capture.clone())
-        .max_random_size(MAX_RANDOM);
+        .max_random_size(fixed::RANDOM);
     for folder in &bound.grants.folders {
         let access = match folder.access {
             Access::Read => FsPerms::ReadOnly,

@@ -19,6 +19,7 @@ use crate::call::Call;
 use crate::compile::{Cached, CodeOrigin, CodeSource};
 use crate::compiler::Compiler;
 use crate::engine::{self, MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS};
+use crate::fixed;
 use crate::host::{CallObserver, CallState};
 use crate::schedule::{Load, Turns};
 use crate::state_store::StateStore;
@@ -81,7 +82,7 @@ impl Sandbox {
     #[doc(hidden)]
     pub fn with_pause(options: SandboxOptions, pause: Pause) -> Result<Self, SandboxError> {
         let slots = match options.concurrent_steps {
-            0 => 64,
+            0 => fixed::STEPS_AT_ONCE,
             slots => slots,
         };
         let engine = engine::build(slots)?;

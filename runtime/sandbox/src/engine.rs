@@ -29,6 +29,12 @@ pub(crate) const TICK: std::time::Duration = std::time::Duration::from_millis(5)
 /// The largest memory any grant may name; the pool reserves address space for it.
 pub(crate) const MAX_MEMORY_BYTES: usize = 512 << 20;
 
+/// A guest's stack: recursion ends in a trap.
+pub(crate) const GUEST_STACK: usize = 512 << 10;
+
+/// A step's stack, the guest's included.
+pub(crate) const FIBER_STACK: usize = 1 << 20;
+
 /// Memories one driver may have. Rust, C and Python components have one; the
 /// second is room for an adapter. A component with more is refused, since the
 /// pool has as many for every call.
@@ -72,8 +78,8 @@ fn configure() -> Result<Config, SandboxError> {
     config.epoch_interruption(true);
     // Host functions run on what the guest's stack leaves of the fiber's stack;
     // overflowing that aborts the process, so half a megabyte stays theirs.
-    config.max_wasm_stack(512 << 10);
-    config.async_stack_size(1 << 20);
+    config.max_wasm_stack(GUEST_STACK);
+    config.async_stack_size(FIBER_STACK);
     // Fiber stacks go from tenant to tenant.
     config.async_stack_zeroing(true);
     // A sparse data segment could make the host build an image of this size.

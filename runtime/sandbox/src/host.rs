@@ -18,15 +18,12 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::bindings::{actions, config, log, model, progress, state};
 use crate::disk::{Disk, Quota};
+use crate::fixed;
 use crate::http::Hooks;
 use crate::limiter::MemoryLimiter;
 use crate::meter::CpuMeter;
 use crate::records::{Once, Records, clean};
 use crate::state_store::{StateError, StateStore};
-
-/// Longest text of a progress message or stage that is passed on, in bytes.
-/// It is one line for a person.
-const MAX_PROGRESS_TEXT: usize = 1_000;
 
 /// How far a call is, as its driver told. Numbers are finite and in range.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -203,7 +200,7 @@ impl config::Host for CallState {
 
 impl progress::Host for CallState {
     async fn update(&mut self, report: progress::Report) -> wasmtime::Result<progress::Verdict> {
-        let text = |text: Option<String>| text.map(|text| cut(text, MAX_PROGRESS_TEXT));
+        let text = |text: Option<String>| text.map(|text| cut(text, fixed::PROGRESS_TEXT));
         self.shared.observer.progress(Progress {
             percent: percent(report.percent),
             message: text(report.message),

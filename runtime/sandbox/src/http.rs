@@ -16,9 +16,7 @@ use wasmtime_wasi_http::{
     WasiHttpHooks,
 };
 
-/// What one write to a request body may carry; the default of a megabyte is a
-/// host allocation for each open body.
-const BODY_CHUNK: usize = 64 << 10;
+use crate::fixed;
 
 type Io = Box<dyn Future<Output = Result<(), Error>> + Send>;
 type Sent = Result<(http::Response<WasiBody>, Io), Error>;
@@ -72,7 +70,8 @@ impl WasiHttpHooks for Hooks {
     }
 
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {
-        BODY_CHUNK
+        // The default of a megabyte is an allocation for each open body.
+        fixed::BODY_CHUNK
     }
 
     fn send_request(

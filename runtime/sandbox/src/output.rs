@@ -17,8 +17,7 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-/// Bytes a guest may hand over in one write; the size of a usual pipe buffer.
-const PERMIT: usize = 64 << 10;
+use crate::fixed;
 
 /// What a guest printed, as far as it was kept.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -98,7 +97,7 @@ impl OutputStream for Capture {
     }
 
     fn check_write(&mut self) -> StreamResult<usize> {
-        Ok(PERMIT)
+        Ok(fixed::PRINT)
     }
 }
 

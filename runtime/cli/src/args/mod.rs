@@ -4,6 +4,7 @@ mod check;
 mod config;
 mod demo;
 mod driver;
+mod limits;
 mod operation;
 mod optune;
 mod run;
@@ -17,6 +18,7 @@ pub(crate) use self::driver::{
     BuildArgs, DriverCall, DriverCommand, DriverRunArgs, DriverTestArgs, GrantArgs, InspectArgs,
     Kind, NewArgs,
 };
+pub(crate) use self::limits::LimitsArgs;
 pub(crate) use self::operation::{AdjustArgs, MeasureArgs, MeasureOptions, OperatorArgs};
 pub(crate) use self::optune::OptuneArgs;
 pub(crate) use self::run::{RunArgs, SiteArgs};
@@ -69,6 +71,11 @@ pub(crate) enum Command {
     #[command(after_help = "Example: servo adjust app.workers=4 app.batch=8\n\n\
                       Values that the driver does not describe are refused before it is asked to adjust.")]
     Adjust(AdjustArgs),
+    /// Show every limit of a driver's calls: its default, its range and why.
+    #[command(after_help = "Example: servo limits cpu memory\n\n\
+                      Those with a range are set in `grants.limits` of a driver; the others hold for all.\n\
+                      Each is counted as `servo_limit_hits_total{limit=\"...\"}` when it bites.")]
+    Limits(LimitsArgs),
     /// About the operator's file.
     #[command(
         subcommand,

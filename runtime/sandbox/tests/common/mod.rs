@@ -38,13 +38,20 @@ pub fn script(script: &str) -> Compiler {
 /// A driver that does nothing. `items` go into its module and make its bytes
 /// differ from those of others.
 pub fn driver(items: &str) -> Artifact {
+    acting(items, "")
+}
+
+/// A driver that does something in `describe` and then answers with nothing.
+pub fn acting(items: &str, describe: &str) -> Artifact {
     const INTERFACE: &str = "servo:driver/measure@0.1.0";
     let module = format!(
         r#"(module
           (memory (export "memory") 1)
           {items}
           (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 4096))
-          (func (export "{INTERFACE}#describe") (param i32 i32) (result i32) (i32.const 1024))
+          (func (export "{INTERFACE}#describe") (param i32 i32) (result i32)
+            (local $i i32)
+            {describe} (i32.const 1024))
           (func (export "{INTERFACE}#measure") (param i32) (result i32) (i32.const 1024))
           (func (export "{INTERFACE}#cancelled") (param i32) (result i32) (i32.const 1024)))"#
     );
