@@ -15,6 +15,7 @@ pub mod clients;
 pub mod components;
 pub mod daemon;
 pub mod faulty_proxy;
+pub mod moto;
 pub mod nginx;
 pub mod process;
 pub mod program;

@@ -75,6 +75,18 @@ pub enum NginxError {
 #[derive(Debug, Clone, Default)]
 pub struct Builder {
     locations: Vec<(String, Location)>,
+    mutual: Option<Mutual>,
+}
+
+/// Makes it speak TLS, and let in only clients with a certificate. All in PEM.
+#[derive(Debug, Clone)]
+pub struct Mutual {
+    /// The server's certificate and its chain.
+    pub certificate: String,
+    /// The server's key.
+    pub key: String,
+    /// The authority that signs the clients' certificates.
+    pub clients: String,
 }
 
 impl Builder {
@@ -110,6 +122,15 @@ impl Builder {
     pub fn answer(self, path: impl Into<String>, status: u16, text: impl Into<String>) -> Self {
         let text = text.into();
         self.with(path, Location::Return { status, text })
+    }
+
+    /// Speaks TLS only, and answers with 400 to clients without a certificate.
+    #[must_use]
+    pub fn mutual(self, mutual: Mutual) -> Self {
+        Self {
+            mutual: Some(mutual),
+            ..self
+        }
     }
 
     fn with(mut self, path: impl Into<String>, location: Location) -> Self {
@@ -195,6 +216,11 @@ impl Builder {
             }
             locations.push_str("    }\n");
         }
+        let tls = match &self.mutual {
+            Some(mutual) => mutual.write(folder, mark)?,
+            None => String::new(),
+        };
+        let ssl = if self.mutual.is_some() { " ssl" } else { "" };
         let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .iter()
             .map(|kind| format!("  {kind}_temp_path {}/{kind};\n", folder.display()))
@@ -217,12 +243,35 @@ http {{
   keepalive_requests 1000000;
   server_tokens off;
 {temporary}{zones}  server {{
-    listen {address};
+    listen {address}{ssl};
     server_name servo-tests;
-    location = /{mark} {{ access_log off; return 200 \"{mark}\"; }}
+{tls}    location = /{mark} {{ access_log off; return 200 \"{mark}\"; }}
 {locations}    location / {{ return 404; }}
   }}
 }}
+"
+        ))
+    }
+}
+
+impl Mutual {
+    /// A plain request, such as ours that asks whether it is ready, is answered
+    /// with the mark; it reaches nothing else.
+    fn write(&self, folder: &Path, mark: &str) -> Result<String, DaemonError> {
+        for (name, text) in [
+            ("server.pem", &self.certificate),
+            ("server.key", &self.key),
+            ("clients.pem", &self.clients),
+        ] {
+            std::fs::write(folder.join(name), text)?;
+        }
+        let folder = folder.display();
+        Ok(format!(
+            "    ssl_certificate {folder}/server.pem;
+    ssl_certificate_key {folder}/server.key;
+    ssl_client_certificate {folder}/clients.pem;
+    ssl_verify_client on;
+    error_page 497 =200 /{mark};
 "
         ))
     }
