@@ -27,7 +27,7 @@ pub fn component(name: &str) -> PathBuf {
     static FOLDER: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {
         let options = BuildOptions {
-            paths: vec![tree().join("drivers"), tree().join("tests/hostile")],
+            paths: vec![tree().join("drivers"), tree().join("tests/hostile/guest")],
             out: None,
             install: true,
             quiet: true,
