@@ -138,6 +138,11 @@ impl Sandbox {
             problem,
         };
         let (component, origin) = self.component(artifact).await?;
+        // What it needs of the pool was compared with what each call has when
+        // its code was loaded. That can be told of what it contains alone.
+        if component.resources_required().is_none() {
+            return Err(refused("it takes core modules from outside".to_owned()));
+        }
         let linker = if artifact.imports_package("wasi:sockets") {
             &self.0.with_sockets
         } else {

@@ -18,7 +18,8 @@ use crate::SandboxError;
 /// a known hole would still load after the update; this makes it stale.
 pub const ENGINE_VERSION: &str = "48.0.8";
 
-/// Raised when the host changes what compiled code may assume of it.
+/// Raised when the host changes what compiled code may assume of it, and with a
+/// setting that the engine does not hash (`memory_guaranteed_dense_image_size`).
 const ABI: u32 = 1;
 
 /// Length of one epoch tick. A guest that spins is looked at once a tick, so
@@ -203,6 +204,48 @@ mod tests {
         assert_eq!(fingerprint(&runs), fingerprint(&compiles));
     }
 
+    /// As the engine itself shows what is on, so that a proposal that a later
+    /// engine turns on by itself is noticed.
+    #[test]
+    fn b13_b14_nothing_is_on_but_what_compilers_for_drivers_emit() {
+        let shown = format!("{:?}", configure().unwrap());
+        let mut on: Vec<&str> = shown
+            .split(", ")
+            .filter_map(|setting| setting.strip_suffix(": true"))
+            .filter_map(|setting| setting.split("wasm_").nth(1))
+            .collect();
+        on.sort_unstable();
+        assert_eq!(
+            on,
+            [
+                "bulk_memory",
+                "bulk_memory_opt",
+                "call_indirect_overlong",
+                "component_model",
+                "extended_const",
+                "floats",
+                "multi_memory",
+                "multi_value",
+                "mutable_global",
+                "reference_types",
+                "saturating_float_to_int",
+                "sign_extension",
+                "simd",
+            ]
+        );
+        for set in [
+            "strategy: Some(Cranelift)",
+            "epoch_interruption: true",
+            "parse_wasm_debuginfo: false",
+            "memory_may_move: false",
+        ] {
+            assert!(shown.contains(set), "{set} in {shown}");
+        }
+        for unset in ["consume_fuel", "signals_based_traps", "debug_", "guard"] {
+            assert!(!shown.contains(unset), "{unset} in {shown}");
+        }
+    }
+
     /// The fingerprint of an engine that differs in one point from ours.
     fn changed(change: impl FnOnce(&mut Config)) -> String {
         let mut config = configure().unwrap();
@@ -232,7 +275,7 @@ mod tests {
                 config.wasm_tail_call(true);
             }),
             changed(|config| {
-                config.memory_guaranteed_dense_image_size(1 << 20);
+                config.memory_reservation(1 << 30);
             }),
         ];
         // A named target means a processor with nothing but what all of its kind have.
