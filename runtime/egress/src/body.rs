@@ -11,10 +11,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::{Stream, TryStreamExt as _};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Empty, Full};
+use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use tokio::time::{Instant, Sleep};
 
 use crate::error::{Phase, SendError, find, protocol};
@@ -102,8 +102,9 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    pub(crate) fn new(body: Body, declared: Option<u64>, exchange: &Exchange) -> Self {
-        Self {
+    /// `body` as it is sent.
+    pub(crate) fn of(body: Body, declared: Option<u64>, exchange: &Exchange) -> Body {
+        let outgoing = Self {
             body,
             tally: Arc::clone(exchange.tally()),
             limit: exchange.limits().request_bytes,
@@ -111,7 +112,8 @@ impl Outgoing {
             declared,
             last: None,
             over: false,
-        }
+        };
+        StreamBody::new(outgoing.map_ok(Frame::data)).boxed_unsync()
     }
 
     fn is_last(&self) -> bool {
@@ -184,7 +186,7 @@ pub(crate) struct Incoming {
 }
 
 struct Open {
-    body: reqwest::Body,
+    body: hyper::body::Incoming,
     left: u64,
     limit: u64,
     clock: Clock,
@@ -196,7 +198,7 @@ struct Open {
 
 impl Incoming {
     pub(crate) fn new(
-        body: reqwest::Body,
+        body: hyper::body::Incoming,
         clock: Clock,
         exchange: Exchange,
         held: InFlight,

@@ -6,10 +6,11 @@
 //! certificate makes another client: what was opened as somebody else is not
 //! used on.
 //!
-//! What is switched off here is switched off because it would act behind the
-//! decision: redirects and retries send requests that nobody decided on,
-//! proxies resolve names for us, its decompression turns a capped body into
-//! an uncapped one, HTTP/2 shares connections in ways the meters do not see.
+//! The client is the plain one of the HTTP library, which does nothing behind the
+//! decision: it knows no redirects, which send requests that nobody decided on,
+//! no proxies, which resolve names for us, no cookies and no decompression, and
+//! is given no HTTP/2, which shares connections in ways the meters do not see.
+//! Its buffers are small: a server that is faster than its reader waits.
 
 use std::error::Error;
 use std::future::Future;
@@ -18,13 +19,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{Response, StatusCode};
-use reqwest::Client;
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::client::ResolvesClientCert;
 use servo_policy::{HttpGrant, Scheme};
 use tokio::time::timeout_at;
-use tower::{Layer, Service};
+use tower::Service;
 
+use crate::body::Body;
 use crate::credential::{Stamps, load_identity, stamps};
 use crate::error::{
     ConnectTimedOut, CredentialFailure, EgressError, Failure, Phase, SendError, classify,
@@ -33,6 +38,17 @@ use crate::gate::Gate;
 use crate::meter::Clock;
 use crate::resolver::{Reach, Vetting};
 use crate::tls::{Tls, Trust, read_authority};
+
+/// Bytes of a connection's read buffer: the head of a response must fit, and of
+/// a body no piece is larger. A stream that waits for its reader holds two.
+const BUFFER: usize = 64 << 10;
+
+/// How soon a connection is asked whether it is still there, and how often.
+const PROBE: Duration = Duration::from_secs(15);
+const PROBES: u32 = 3;
+
+/// Sends requests over connections to vetted addresses.
+pub(crate) type Client = legacy::Client<Connect<HttpsConnector<HttpConnector<Vetting>>>, Body>;
 
 /// Connections kept per host while nobody uses them, for how long, and the
 /// header fields accepted in a response.
@@ -178,7 +194,7 @@ impl Made {
 
 /// There is no head of a response.
 pub(crate) enum Lost {
-    Client(reqwest::Error),
+    Client(legacy::Error),
     Timeout(Phase),
     Switched,
 }
@@ -195,11 +211,10 @@ impl Lost {
     }
 
     /// What the lower layers said. Never for a guest: it may hold addresses.
-    pub(crate) fn detail(self) -> Option<String> {
+    pub(crate) fn detail(&self) -> Option<String> {
         let Self::Client(error) = self else {
             return None;
         };
-        let error = error.without_url();
         let mut text = error.to_string();
         let mut source = error.source();
         while let Some(cause) = source {
@@ -214,10 +229,14 @@ impl Lost {
 /// Sends a request and waits for the head of its response.
 pub(crate) async fn exchange_heads(
     client: &Client,
-    request: reqwest::Request,
+    mut request: Request<Body>,
     clock: &Clock,
-) -> Result<Response<reqwest::Body>, Lost> {
-    let exchange = CONNECT_TIME.scope(clock.connect, client.execute(request));
+) -> Result<Response<hyper::body::Incoming>, Lost> {
+    request
+        .headers_mut()
+        .entry(header::ACCEPT)
+        .or_insert(HeaderValue::from_static("*/*"));
+    let exchange = CONNECT_TIME.scope(clock.connect, client.request(request));
     let response = match timeout_at(clock.head, exchange).await {
         Ok(response) => response.map_err(Lost::Client)?,
         Err(_) if clock.head >= clock.end => return Err(Lost::Timeout(Phase::Total)),
@@ -226,7 +245,7 @@ pub(crate) async fn exchange_heads(
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Lost::Switched);
     }
-    Ok(response.into())
+    Ok(response)
 }
 
 /// Are connections kept for the next request?
@@ -243,43 +262,33 @@ pub(crate) fn build(
     vetting: Vetting,
     pool: Pool,
 ) -> Result<Client, SendError> {
-    let internal = |error: &dyn Error| {
+    let tls = tls.config(trust, identity).map_err(|error| {
         tracing::error!(%error, "an HTTP client could not be made");
         SendError::Internal
-    };
-    Client::builder()
-        .tls_backend_preconfigured(tls.config(trust, identity).map_err(|e| internal(&e))?)
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .referer(false)
-        .no_proxy()
-        .http1_only()
-        .http1_max_headers(pool.fields)
+    })?;
+    let mut tcp = HttpConnector::new_with_resolver(vetting);
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_keepalive(Some(PROBE));
+    tcp.set_keepalive_interval(Some(PROBE));
+    tcp.set_keepalive_retries(Some(PROBES));
+    let connect = Connect(HttpsConnector::from((tcp, tls)));
+    Ok(legacy::Client::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
         .pool_max_idle_per_host(pool.idle)
         .pool_idle_timeout(pool.idle_for)
-        .dns_resolver(Arc::new(vetting))
-        .connector_layer(ConnectLayer)
-        .build()
-        .map_err(|e| internal(&e))
+        .http1_max_buf_size(BUFFER)
+        .http1_max_headers(pool.fields)
+        .build(connect))
 }
 
 /// Ends a connection attempt (lookup, TCP, TLS) that takes longer than the
 /// request that started it may wait.
-#[derive(Clone, Copy)]
-struct ConnectLayer;
-
 #[derive(Clone)]
-struct Connect<S>(S);
+pub(crate) struct Connect<S>(S);
 
 type BoxError = Box<dyn Error + Send + Sync>;
-
-impl<S> Layer<S> for ConnectLayer {
-    type Service = Connect<S>;
-
-    fn layer(&self, inner: S) -> Connect<S> {
-        Connect(inner)
-    }
-}
 
 impl<S, R> Service<R> for Connect<S>
 where

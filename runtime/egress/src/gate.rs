@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use reqwest::Url;
 use servo_audit::{Auditor, Owner};
 use servo_policy::HttpRules;
 use tokio::sync::Semaphore;
+use url::Url;
 
 use crate::error::EgressError;
 use crate::lane::Lane;

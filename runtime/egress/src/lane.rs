@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue, Request, Response, header, request};
+use http::{HeaderMap, HeaderValue, Request, Response, Uri, header, request};
 use http_body::Body as _;
 use http_body_util::BodyExt;
-use reqwest::Url;
 use servo_audit::{Auditor, CallAudit, Capability, Owner, Reason, Record, Verdict};
 use servo_policy::{Allowed, Denial, Host, HttpGrant, HttpRules, Rate, RequestHead, RuleId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout_at;
+use url::Url;
 
 use crate::body::{Body, Incoming, Outgoing};
 use crate::client::{Clients, Keep, exchange_heads};
@@ -182,7 +182,7 @@ impl Lane {
         let Checked {
             wishes,
             declared,
-            url,
+            uri,
         } = checked.map_err(|error| exchange.fail(error))?;
 
         // 3. Meter. Refused requests cost nothing but their own counter.
@@ -230,14 +230,15 @@ impl Lane {
             .attach(draft)
             .await
             .map_err(|error| exchange.fail(error))?;
-        let mut outgoing = reqwest::Request::new(parts.method, url);
         if declared != Some(0) {
             if let Some(declared) = declared {
                 headers.insert(header::CONTENT_LENGTH, declared.into());
             }
-            let body = Outgoing::new(body, declared, &exchange);
-            *outgoing.body_mut() = Some(reqwest::Body::wrap_stream(body));
+            body = Outgoing::of(body, declared, &exchange);
         }
+        let mut outgoing = Request::new(body);
+        *outgoing.method_mut() = parts.method;
+        *outgoing.uri_mut() = uri;
         *outgoing.headers_mut() = headers;
 
         // 6. Send, and wait for the head of the response.
@@ -381,7 +382,7 @@ struct Checked {
     wishes: Wishes,
     /// The length of the body, where it is known.
     declared: Option<u64>,
-    url: Url,
+    uri: Uri,
 }
 
 fn check(
@@ -406,17 +407,18 @@ fn check(
     Ok(Checked {
         wishes,
         declared,
-        url: url(allowed)?,
+        uri: uri(allowed)?,
     })
 }
 
-/// The URL as the HTTP client understands it. Should its parser read anything
-/// else into it than what was matched, the request is not sent.
-fn url(allowed: &Allowed) -> Result<Url, SendError> {
+/// What was matched, as the HTTP client takes it. Should a second parser, the
+/// one that browsers agree on, read anything else into it, it is not sent.
+fn uri(allowed: &Allowed) -> Result<Uri, SendError> {
     let text = allowed.target.url();
     Url::parse(&text)
         .ok()
         .filter(|url| url.as_str() == text)
+        .and_then(|_| text.parse().ok())
         .ok_or(SendError::Request("its URL has more than one meaning"))
 }
 

@@ -35,6 +35,6 @@ pub use lane::Lane;
 pub use ledger::{DenialCount, Ledger, LedgerSnapshot, RuleUse};
 pub use meter::{CallMeter, Timeouts, Usage};
 pub use own::{OwnAnswer, OwnError, OwnLane};
-pub use reqwest::Url;
 pub use resolver::{Resolver, SystemResolver};
 pub use servo_audit::Owner;
+pub use url::Url;

@@ -14,14 +14,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, Method, Request, StatusCode, Uri, header};
 use http_body_util::BodyExt;
-use reqwest::{Client, Url};
 use servo_audit::Owner;
 use servo_policy::{AddressClass, Budget, RuleId, address_class, is_allowed};
+use url::Url;
 
 use crate::body::{BodyError, Incoming, Outgoing, full};
-use crate::client::{Pool, build, exchange_heads};
+use crate::client::{Client, Pool, build, exchange_heads};
 use crate::error::{EgressError, Failure, SendError};
 use crate::exchange::Exchange;
 use crate::gate::Gate;
@@ -46,6 +46,7 @@ pub struct OwnLane(Arc<Own>);
 struct Own {
     lane: Arc<Lane>,
     url: Url,
+    uri: Uri,
     trust: Trust,
     client: OnceLock<Client>,
 }
@@ -88,9 +89,12 @@ impl OwnLane {
                 admits(ip).map_err(|class| refuse(format!("it is {}", class.describe())))?;
             }
         }
+        let uri = url.as_str().parse();
+        let uri = uri.map_err(|error: http::uri::InvalidUri| refuse(error.to_string()))?;
         Ok(Self(Arc::new(Own {
             lane: Arc::new(Lane::own(Arc::clone(gate), owner)),
             url,
+            uri,
             trust,
             client: OnceLock::new(),
         })))
@@ -115,12 +119,13 @@ impl OwnLane {
         let client = own
             .client()
             .map_err(|error| told(&exchange.fail(error), None))?;
-        let mut request = reqwest::Request::new(Method::POST, own.url.clone());
         let length = body.len() as u64;
         headers.insert(header::CONTENT_LENGTH, length.into());
+        let body = Outgoing::of(full(body), Some(length), &exchange);
+        let mut request = Request::new(body);
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = own.uri.clone();
         *request.headers_mut() = headers;
-        let body = Outgoing::new(full(body), Some(length), &exchange);
-        *request.body_mut() = Some(reqwest::Body::wrap_stream(body));
         exchange.starts();
         let response = exchange_heads(client, request, &clock)
             .await

@@ -5,13 +5,19 @@
 //! connection, and a name that answers differently a second later (rebinding)
 //! gains nothing. A kept connection needs no lookup: its address was vetted.
 
+use std::error::Error;
+use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::vec;
 
 use async_trait::async_trait;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use hyper_util::client::legacy::connect::dns::Name;
 use servo_policy::{AddressClass, HttpGrant};
+use tower::Service;
 
 use crate::error::{AddressRefused, ResolveFailed};
 use crate::own;
@@ -60,14 +66,25 @@ impl Reach {
 }
 
 /// The resolver of one client: answers with addresses that it may reach.
+#[derive(Clone)]
 pub(crate) struct Vetting {
     pub(crate) resolver: Arc<dyn Resolver>,
     pub(crate) port: u16,
     pub(crate) reach: Reach,
 }
 
-impl Resolve for Vetting {
-    fn resolve(&self, name: Name) -> Resolving {
+type Vetted = Result<vec::IntoIter<SocketAddr>, Box<dyn Error + Send + Sync>>;
+
+impl Service<Name> for Vetting {
+    type Response = vec::IntoIter<SocketAddr>;
+    type Error = Box<dyn Error + Send + Sync>;
+    type Future = Pin<Box<dyn Future<Output = Vetted> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
         let resolver = Arc::clone(&self.resolver);
         let (reach, port) = (self.reach.clone(), self.port);
         Box::pin(async move {
@@ -85,7 +102,7 @@ impl Resolve for Vetting {
                 }
             }
             match (vetted.is_empty(), refused) {
-                (false, _) => Ok(Box::new(vetted.into_iter()) as Addrs),
+                (false, _) => Ok(vetted.into_iter()),
                 (true, Some(class)) => Err(AddressRefused(class).into()),
                 (true, None) => Err(ResolveFailed(None).into()),
             }

@@ -240,6 +240,27 @@ async fn c16_nothing_is_buffered_for_a_reader_that_does_not_read() {
 }
 
 #[tokio::test]
+async fn c16_no_piece_is_large_however_fast_the_server_is() {
+    let server = Server::endless().await;
+    let call = CallMeter::new(&Budget {
+        response_bytes: 1 << 34,
+        ..Budget::default()
+    });
+    let lane = lane_to(&server);
+    let sent = lane.send(get(&server.url("/")), &call, Timeouts::default());
+    let mut body = sent.await.unwrap().into_body();
+    for _ in 0..500 {
+        let piece = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        // The bar is 256 KiB a stream: this one, and one that waits behind it.
+        assert!(piece.len() <= 64 << 10, "{}", piece.len());
+        // Lets the server get ahead.
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn c16_a_compressed_body_is_handed_over_as_it_is() {
     let server = Server::answering(
         "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 4\r\n\r\n\x1f_zz",
