@@ -311,6 +311,7 @@ fn j1_a_ceiling_without_a_value_is_refused_by_both() {
         "scratch",
         "limits",
         "credentials",
+        "actions",
         "settings",
     ];
     let places = keys.map(|key| format!("/ceiling/{key}"));

@@ -158,6 +158,7 @@ impl AssembleError {
         let key = match (&self, folder) {
             (_, Some(index)) => format!("grants.folders[{index}].path"),
             (Self::Sandbox(SandboxError::Egress(_)), _) => "grants.http".to_owned(),
+            _ if problem.contains("grants.actions") => "grants.actions".to_owned(),
             _ if problem.contains("grants.limits.memory") => "grants.limits.memory".to_owned(),
             _ => "grants".to_owned(),
         };

@@ -243,6 +243,7 @@ impl Site {
             (!grants.http.is_empty(), "grants.http", free),
             (!grants.folders.is_empty(), "grants.folders", free),
             (grants.scratch.is_some(), "grants.scratch", free),
+            (!grants.actions.is_empty(), "grants.actions", free),
             (
                 foreign_limit,
                 "grants.limits",

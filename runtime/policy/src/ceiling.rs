@@ -67,6 +67,14 @@ pub struct CeilingSpec {
         skip_serializing_if = "Option::is_none"
     )]
     pub credentials: Option<bool>,
+    /// The programs that actions may run, by their absolute paths. Absent: any; an
+    /// empty list: none.
+    #[serde(
+        default,
+        deserialize_with = "present::present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub actions: Option<Vec<PathBuf>>,
     /// The settings that may be changed and the values they may take, by
     /// `component.setting`. Absent: any; a setting that is not listed: none.
     #[serde(
@@ -112,6 +120,7 @@ pub struct Ceiling {
     scratch: Option<ByteSize>,
     limits: LimitsSpec,
     credentials: Option<bool>,
+    actions: Option<Vec<PathBuf>>,
     settings: Option<BTreeMap<String, SettingCeiling>>,
 }
 
@@ -163,6 +172,13 @@ impl CeilingSpec {
             };
             folders.iter().enumerate().filter_map(one).collect()
         });
+        for (index, program) in self.actions.iter().flatten().enumerate() {
+            if absolute(program).is_none_or(|straight| straight != *program) {
+                let problem =
+                    "a program is named by its absolute path; write it without `.` and `..`";
+                refuse(&mut wrong, &format!("ceiling.actions[{index}]"), problem);
+            }
+        }
         let limits = self.limits.clone().unwrap_or_default();
         if self.limits.is_some() && limits == LimitsSpec::default() {
             let problem = "no limit is named; name one, or remove the key";
@@ -192,6 +208,7 @@ impl CeilingSpec {
                 scratch: self.scratch,
                 limits,
                 credentials: self.credentials,
+                actions: self.actions.clone(),
                 settings,
             }),
         }
@@ -240,6 +257,7 @@ impl Ceiling {
             scratch,
             limits,
             credentials,
+            actions,
             settings: _,
         } = self;
         http.is_some()
@@ -247,6 +265,7 @@ impl Ceiling {
             || scratch.is_some()
             || *limits != LimitsSpec::default()
             || *credentials == Some(false)
+            || actions.is_some()
     }
 
     /// What is allowed at most, in plain words, a line for each matter.
@@ -297,6 +316,10 @@ impl Ceiling {
             let word = if allowed { "any" } else { "no" };
             format!("{word} credentials")
         });
+        let actions = self.actions.as_ref().map(|programs| {
+            let programs = programs.iter().map(|program| program.display().to_string());
+            list("actions", programs.collect())
+        });
         let settings = self.settings.as_ref().map(|settings| {
             if settings.is_empty() {
                 return "no settings".to_owned();
@@ -307,10 +330,18 @@ impl Ceiling {
                 .collect();
             format!("settings: {}, and no other", settings.join("; "))
         });
-        [http, folders, scratch, limits, credentials, settings]
-            .into_iter()
-            .flatten()
-            .collect()
+        [
+            http,
+            folders,
+            scratch,
+            limits,
+            credentials,
+            actions,
+            settings,
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
 }
 

@@ -192,7 +192,8 @@ impl Grants {
         });
         let http = self.http.iter().map(HttpGrant::explain);
         let folders = self.folders.iter().map(FolderGrant::explain);
-        http.chain(folders).chain(scratch).collect()
+        let actions = self.actions.iter().map(crate::Action::explain);
+        http.chain(folders).chain(scratch).chain(actions).collect()
     }
 
     /// The limits that differ from the defaults, in the order of the budget.

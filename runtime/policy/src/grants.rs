@@ -1,5 +1,6 @@
 //! What an operator grants to one driver: as written, and as understood.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use schemars::JsonSchema;
@@ -7,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::http_grant::Surroundings;
 use crate::{
-    Budget, ByteSize, FolderGrant, FolderSpec, HttpGrantSpec, HttpRules, LimitsSpec, Networks,
-    PolicyError, PolicyErrors, exposure, folder,
+    Action, ActionSpec, Budget, ByteSize, FolderGrant, FolderSpec, HttpGrantSpec, HttpRules,
+    LimitsSpec, Networks, PolicyError, PolicyErrors, action, exposure, folder,
 };
 
 /// The most a scratch folder may hold. It lives in memory or on the host's
@@ -28,6 +29,10 @@ pub struct GrantsSpec {
     /// Size of a writable folder `/scratch`, removed after the call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scratch: Option<ByteSize>,
+    /// Programs of the operator that the driver may have run, by name. This
+    /// version of servo does not run any yet.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub actions: BTreeMap<String, ActionSpec>,
     /// Limits that differ from the defaults.
     #[serde(default)]
     pub limits: LimitsSpec,
@@ -42,6 +47,8 @@ pub struct Grants {
     pub folders: Vec<FolderGrant>,
     /// Size of the writable folder `/scratch`, if there is one.
     pub scratch: Option<ByteSize>,
+    /// Programs that the driver may have run.
+    pub actions: Vec<Action>,
     /// What one call may use.
     pub budget: Budget,
 }
@@ -126,6 +133,7 @@ impl GrantsSpec {
                 ),
             });
         }
+        let actions = action::resolve(&self.actions, &folders, around.budget, &mut wrong);
         wrong.append(&mut wrong_limits);
         match PolicyErrors::of(wrong) {
             Some(errors) => Err(errors),
@@ -133,6 +141,7 @@ impl GrantsSpec {
                 http,
                 folders,
                 scratch: self.scratch,
+                actions,
                 budget,
             }),
         }

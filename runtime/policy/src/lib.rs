@@ -14,6 +14,7 @@
 
 #![forbid(unsafe_code)]
 
+mod action;
 mod address;
 mod budget;
 mod ceiling;
@@ -27,6 +28,7 @@ mod folder;
 mod grants;
 mod host;
 mod http_grant;
+mod index;
 mod network;
 mod path;
 mod placeholder;
@@ -36,6 +38,7 @@ mod rule_limits;
 mod rules;
 mod units;
 
+pub use action::{Action, ActionRefusal, ActionSpec, HoleSpec};
 pub use address::{AddressClass, address_class, is_allowed};
 pub use budget::{Budget, LimitRow, LimitsSpec};
 pub use ceiling::{

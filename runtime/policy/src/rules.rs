@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::denial::{Denial, Problem};
+use crate::index::Index;
 use crate::network;
 use crate::path::{CanonicalPath, MAX_PATH_AND_QUERY, push_query};
 use ipnet::IpNet;
@@ -86,7 +87,13 @@ impl HttpGrant {
 /// The rules of one driver. Cheap to clone; the default has none and allows
 /// nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct HttpRules(Arc<[HttpGrant]>);
+pub struct HttpRules(Arc<Inner>);
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Inner {
+    grants: Box<[HttpGrant]>,
+    index: Index,
+}
 
 /// A request as it came from a guest: nothing in it is trusted.
 #[derive(Clone, Copy, Debug)]
@@ -211,27 +218,30 @@ impl HttpRules {
                 });
             }
         }
-        Ok(Self(grants.into()))
+        Ok(Self(Arc::new(Inner {
+            index: Index::new(&grants),
+            grants: grants.into(),
+        })))
     }
 
     /// The rules, in the operator's order.
     pub fn iter(&self) -> impl Iterator<Item = &HttpGrant> {
-        self.0.iter()
+        self.0.grants.iter()
     }
 
     /// One rule by its id.
     pub fn get(&self, id: RuleId) -> Option<&HttpGrant> {
-        self.0.get(id.0)
+        self.0.grants.get(id.0)
     }
 
     /// How many rules there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.0.grants.len()
     }
 
     /// Are there none?
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.grants.is_empty()
     }
 
     /// Does some rule allow everything that `rule` allows, method by method?
@@ -255,18 +265,21 @@ impl HttpRules {
         let (method, target, decoded) =
             canonical(request).map_err(|problem| Denial::malformed(request, problem))?;
         let path = decoded.as_deref().unwrap_or_else(|| target.path());
-        let mut best: Option<&HttpGrant> = None;
-        for grant in self.iter() {
+        let fits = |grant: &&HttpGrant| {
             let rule = &grant.rule;
-            let matched = rule.port == target.port
+            rule.port == target.port
                 && rule.scheme == target.scheme
                 && rule.methods.contains(method)
                 && rule.host.matches(&target.host)
-                && rule.prefix.matches(path);
-            if matched && best.is_none_or(|best| specificity(grant) > specificity(best)) {
-                best = Some(grant);
-            }
-        }
+                && rule.prefix.matches(path)
+        };
+        // The most specific one comes first.
+        let best = self
+            .0
+            .index
+            .candidates(&target.host)
+            .filter_map(|at| self.0.grants.get(at))
+            .find(fits);
         match best {
             Some(grant) => Ok(Allowed {
                 rule: grant.id,
@@ -277,12 +290,6 @@ impl HttpRules {
             None => Err(Denial::no_rule(self, method, &target, path)),
         }
     }
-}
-
-/// Unequal for any two rules that match one request and are not about the same
-/// requests, so that the choice does not depend on their order.
-fn specificity(grant: &HttpGrant) -> (u8, usize) {
-    (grant.rule.host.specificity(), grant.rule.prefix.len())
 }
 
 /// Brings a request into canonical form. The decoded path comes along when it

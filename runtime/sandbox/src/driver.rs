@@ -273,6 +273,10 @@ impl Driver {
             driver: self.0.manifest.name.to_string(),
             problem,
         };
+        if !binding.grants.actions.is_empty() {
+            let problem = "this version of servo does not run actions; remove `grants.actions`";
+            return Err(refuse(problem.to_owned()));
+        }
         let budget = &binding.grants.budget;
         let memory = budget.memory.bytes();
         if memory > MAX_MEMORY_BYTES as u64 {

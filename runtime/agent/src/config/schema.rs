@@ -38,6 +38,7 @@ impl ConfigFile {
                 "scratch",
                 "limits",
                 "credentials",
+                "actions",
                 "settings",
             ] {
                 let found = schema.pointer_mut(&format!("{keys}/{key}"));

@@ -32,6 +32,23 @@ impl Ceiling {
             );
             refuse(&mut wrong, "grants.scratch", problem);
         }
+        for action in &grants.actions {
+            let program = action.program();
+            if let Some(programs) = &self.actions
+                && !programs.iter().any(|allowed| allowed == program)
+            {
+                let problem = format!(
+                    "the ceiling does not allow {} to be run; remove the action, or add the program \
+                     to `ceiling.actions`",
+                    program.display()
+                );
+                refuse(
+                    &mut wrong,
+                    &format!("grants.actions.{}.run", action.name),
+                    problem,
+                );
+            }
+        }
         for (name, value, most) in self.limits.exceeded_by(&grants.budget) {
             let problem = format!(
                 "the limit `{name}` is {value}, above the ceiling ({most}); write `{name}: {most}` or \

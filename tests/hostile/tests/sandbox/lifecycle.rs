@@ -141,3 +141,12 @@ async fn i4_a_step_that_ends_leaves_no_connection() {
     }
     assert_eq!(server.opened(), 3);
 }
+
+#[tokio::test]
+async fn an_action_is_refused_when_bound_since_nothing_runs_it() {
+    let grants = json!({ "actions": { "restart": { "run": ["/bin/true"] } } });
+    let refused = crate::support::try_bind(&driver().await, json!({ "do": "nothing" }), grants);
+    let text = refused.unwrap_err().to_string();
+    let said = "this version of servo does not run actions; remove `grants.actions`";
+    assert!(text.contains(said), "{text}");
+}

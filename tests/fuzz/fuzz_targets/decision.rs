@@ -1,0 +1,4 @@
+//! See `bodies::decision`.
+#![no_main]
+
+servo_fuzz::target!(decision);

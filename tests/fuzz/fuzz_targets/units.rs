@@ -1,0 +1,4 @@
+//! See `bodies::units`.
+#![no_main]
+
+servo_fuzz::target!(units);
