@@ -2,6 +2,7 @@
 //! likely in their inputs.
 
 #![allow(
+    unreachable_pub,
     dead_code,
     clippy::unwrap_used,
     clippy::expect_used,

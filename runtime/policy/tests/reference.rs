@@ -6,6 +6,7 @@
 //! mutated, so that near misses are common and both verdicts occur.
 
 #![allow(
+    unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
