@@ -110,6 +110,7 @@ fn refusal(error: &SendError) -> Option<String> {
             | SendError::AddressDenied(_)
             | SendError::QuotaExhausted(_)
             | SendError::RateLimited { .. }
+            | SendError::Credential(_)
     )
     .then(|| error.to_string())
 }

@@ -337,3 +337,6 @@ fn is_encoded(headers: &HeaderMap) -> bool {
         .map(<[u8]>::trim_ascii)
         .any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+//! What a keeper keeps, and for how long.
+
+#![allow(clippy::unwrap_used)]
+
+use std::time::Duration;
+
+use servo_policy::{Host, Scheme, SecretSource};
+
+use super::*;
+use crate::body::empty;
+
+fn target() -> Target {
+    Target {
+        scheme: Scheme::Https,
+        host: Host::Name("a.test".into()),
+        port: 443,
+        path_and_query: "/".to_owned(),
+    }
+}
+
+async fn attach(keeper: &Arc<Keeper>) -> Result<Attached, SendError> {
+    let mut headers = HeaderMap::new();
+    keeper
+        .attach(Draft {
+            method: &Method::GET,
+            target: &target(),
+            headers: &mut headers,
+            body: &mut empty(),
+            length: &mut Some(0),
+            most: 0,
+            until: Instant::now() + Duration::from_secs(10),
+        })
+        .await
+}
+
+#[tokio::test]
+async fn e9_an_old_value_is_gone_with_its_last_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("one");
+    std::fs::write(&path, "the old value").unwrap();
+    let bearer = Credential::Bearer(SecretSource::File(path.clone()));
+    let kind = Kind::Field(Field::load(&bearer).unwrap());
+    let keeper = Keeper::new(RuleId(0), kind, false);
+    let watch = |attached: &Attached| attached.worn.secrets.first().unwrap().watch();
+
+    let asked = attach(&keeper).await.unwrap();
+    let old = watch(&asked);
+    let again = attach(&keeper).await.unwrap();
+    assert!(Arc::ptr_eq(&asked.worn, &again.worn), "made once");
+    drop((asked, again));
+    assert!(old.upgrade().is_some());
+
+    // Another length, so that no clock can make the two look alike.
+    std::fs::write(&path, "the new value, longer").unwrap();
+    let asked = attach(&keeper).await.unwrap();
+    assert!(old.upgrade().is_none(), "nothing holds the old one");
+    let new = watch(&asked);
+
+    // Revoked while an answer is under way: it goes with that answer.
+    std::fs::remove_file(&path).unwrap();
+    assert!(attach(&keeper).await.is_err());
+    assert!(new.upgrade().is_some());
+    drop(asked);
+    assert!(new.upgrade().is_none());
+}
