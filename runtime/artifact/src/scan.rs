@@ -1,10 +1,13 @@
 //! One pass over the outermost sections of a component.
 //!
-//! Nested modules and components are stepped over unread: what stands inside
-//! them cannot reach the host except through the outermost imports, and the
-//! engine validates them anyway before it compiles. So the cost is linear in
+//! Nested modules and components are counted and stepped over: what stands
+//! inside them cannot reach the host except through the outermost imports, and
+//! the engine validates them anyway before it compiles. So the cost is linear in
 //! the number of sections, nothing is allocated in proportion to a length
 //! that the file claims, and a bomb hidden in a function body costs nothing.
+//!
+//! The counts keep accidents from the compiler, with room for the largest
+//! interpreters. They are not what holds a bomb: that is the compiler's process.
 
 use std::ops::Range;
 
@@ -16,6 +19,17 @@ pub(crate) const MANIFEST_SECTION: &str = "servo-driver-manifest";
 /// A component of our world names about forty interfaces. Far more than that
 /// is no driver, and would only fill an operator's terminal.
 const MAX_NAMES: usize = 1000;
+
+/// Core modules: one from Rust or C has three, CPython with its libraries about
+/// thirty.
+const MAX_MODULES: u64 = 200;
+
+/// Components in a component: one for each exported interface, and those that
+/// were composed.
+const MAX_COMPONENTS: u64 = 64;
+
+/// Functions of all outermost modules: interpreters have some ten thousand.
+const MAX_FUNCTIONS: u64 = 200_000;
 
 /// What the outermost sections say.
 #[derive(Debug, Default)]
@@ -84,6 +98,18 @@ pub enum NotAComponent {
     /// Anything else.
     #[error("the file is not WebAssembly")]
     Unknown,
+    /// More of something than any compiler makes.
+    #[error(
+        "the file has {found} {what} and at most {max} are accepted; build the driver as one program"
+    )]
+    TooMany {
+        /// What is counted.
+        what: &'static str,
+        /// How many there are, as far as they were counted.
+        found: u64,
+        /// The most that are accepted.
+        max: u64,
+    },
     /// It begins like a component and is none.
     #[error("the file is a damaged component: at byte {at}: {message}")]
     Malformed {
@@ -139,6 +165,7 @@ pub(crate) fn scan(bytes: &[u8]) -> Result<Scan<'_>, NotAComponent> {
     };
     let truncated = NotAComponent::Truncated { at: bytes.len() };
     let mut found = Scan::default();
+    let mut counts = Counts::default();
     let mut parser = Parser::new(0);
     let mut at = 0;
     loop {
@@ -157,10 +184,18 @@ pub(crate) fn scan(bytes: &[u8]) -> Result<Scan<'_>, NotAComponent> {
         match payload {
             Payload::ModuleSection {
                 unchecked_range, ..
+            } => {
+                let module = bytes.get(unchecked_range.clone()).unwrap_or_default();
+                counts.modules.add(1)?;
+                counts.functions.add(functions(module))?;
+                at = unchecked_range.end;
             }
-            | Payload::ComponentSection {
+            Payload::ComponentSection {
                 unchecked_range, ..
-            } => at = unchecked_range.end,
+            } => {
+                counts.components.add(1)?;
+                at = unchecked_range.end;
+            }
             Payload::ComponentImportSection(section) => {
                 for import in section {
                     let import = import.map_err(malformed)?;
@@ -191,6 +226,63 @@ pub(crate) fn scan(bytes: &[u8]) -> Result<Scan<'_>, NotAComponent> {
             }
             _ => {}
         }
+    }
+}
+
+/// How many functions a module says that it has; its code is not read. What is
+/// wrong with it is for the engine to say.
+fn functions(module: &[u8]) -> u64 {
+    let mut parser = Parser::new(0);
+    let mut rest = module;
+    while let Ok(Chunk::Parsed { consumed, payload }) = parser.parse(rest, true) {
+        match payload {
+            Payload::FunctionSection(section) => return section.count().into(),
+            Payload::CodeSectionStart { .. } | Payload::End(_) => break,
+            _ => rest = rest.get(consumed..).unwrap_or_default(),
+        }
+    }
+    0
+}
+
+/// What is counted, each with its most.
+struct Counts {
+    modules: Count,
+    components: Count,
+    functions: Count,
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        let count = |what, max| Count {
+            what,
+            found: 0,
+            max,
+        };
+        Self {
+            modules: count("core modules", MAX_MODULES),
+            components: count("nested components", MAX_COMPONENTS),
+            functions: count("functions", MAX_FUNCTIONS),
+        }
+    }
+}
+
+struct Count {
+    what: &'static str,
+    found: u64,
+    max: u64,
+}
+
+impl Count {
+    fn add(&mut self, more: u64) -> Result<(), NotAComponent> {
+        self.found = self.found.saturating_add(more);
+        if self.found <= self.max {
+            return Ok(());
+        }
+        Err(NotAComponent::TooMany {
+            what: self.what,
+            found: self.found,
+            max: self.max,
+        })
     }
 }
 

@@ -314,3 +314,42 @@ proptest! {
         prop_assert!(Artifact::from_bytes(bytes).is_err());
     }
 }
+
+/// A driver with so many core modules, nested components and functions.
+fn driver_with(modules: usize, components: usize, functions: u32) -> Vec<u8> {
+    use wasm_encoder::{
+        Component, ComponentSection as _, Encode as _, Module, ModuleSection,
+        NestedComponentSection, RawSection,
+    };
+
+    let mut bytes = driver();
+    for _ in 0..components {
+        NestedComponentSection(&Component::new()).append_to_component(&mut bytes);
+    }
+    for index in 0..modules {
+        let mut module = Module::new();
+        if index == 0 {
+            // The head of the section alone: how many functions come.
+            let mut data = Vec::new();
+            functions.encode(&mut data);
+            module.section(&RawSection { id: 3, data: &data });
+        }
+        ModuleSection(&module).append_to_component(&mut bytes);
+    }
+    bytes
+}
+
+#[test]
+fn h3_more_than_any_compiler_makes_is_refused_before_it_is_compiled() {
+    // Twice what the largest interpreters have.
+    assert!(Artifact::from_bytes(driver_with(60, 16, 60_000)).is_ok());
+    assert!(Artifact::from_bytes(driver_with(200, 64, 200_000)).is_ok());
+    for (bytes, says) in [
+        (driver_with(201, 0, 0), "201 core modules"),
+        (driver_with(1, 65, 0), "65 nested components"),
+        (driver_with(1, 0, 200_001), "200001 functions"),
+    ] {
+        let error = Artifact::from_bytes(bytes).unwrap_err().to_string();
+        assert!(error.contains(says), "{error}");
+    }
+}
