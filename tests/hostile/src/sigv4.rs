@@ -54,7 +54,11 @@ pub fn assert_signed(request: &str, key: &str, region: &str, service: &str) {
         .collect();
     let payload = hex(&Sha256::digest(body.as_bytes()));
     if let Some(said) = fields.get("x-amz-content-sha256") {
-        assert_eq!(said, &[payload.clone()], "the hash is of another body");
+        assert_eq!(
+            said,
+            std::slice::from_ref(&payload),
+            "the hash is of another body"
+        );
     }
     let canonical = format!(
         "{method}\n{}\n{}\n{headers}\n{signed}\n{payload}",

@@ -229,6 +229,12 @@ pub async fn c5_paths_outside_the_prefix<H: HostUnderTest>() {
         assert_eq!(server.opened(), 0, "{path}");
         assert_eq!(stage.names.asked(), Vec::<String>::new(), "{path}");
     }
+    // A path of a hundred kilobytes.
+    let long = request(&address, &format!("/v1/{}", "a".repeat(100_000)));
+    let stage = Stage::<H>::new();
+    let step = stage.run(raw(&[long]), grants.clone()).await;
+    assert!(!step.note("0").starts_with("status"), "{:?}", step.end);
+    assert_eq!(server.opened(), 0);
     // What was matched is what is sent.
     let stage = Stage::<H>::new();
     let requests = ["/v1/", "/v1/a/b?c=../d", "/v1/%41"].map(|path| request(&address, path));
@@ -638,6 +644,52 @@ pub async fn c16_an_endless_answer_is_capped<H: HostUnderTest>() {
         step.used.bytes_in
     );
     server.until(|(_, closed)| *closed == 1).await;
+}
+
+/// A gigabyte of zeroes in a megabyte, where the rule has it undone.
+pub async fn c16_a_compressed_bomb_is_capped_by_what_comes_out<H: HostUnderTest>() {
+    let server = Server::answering(bomb()).await;
+    let stage = Stage::<H>::new();
+    let mut grants = server.grant();
+    grants[0]["limits"] = json!({ "decompressed_bytes": "1MiB" });
+    let limits = json!({ "cpu": "60s" });
+    let drain = json!({ "do": "drain", "request": to(&server) });
+    let step = stage
+        .run(drain.clone(), json!({ "http": grants, "limits": limits }))
+        .await;
+    let bytes: u64 = step.note("bytes").parse().unwrap();
+    assert!(bytes <= 1 << 20, "{bytes}");
+    assert!(step.note("end").starts_with("Err"), "{}", step.note("end"));
+    assert!(stage.host.limit_hits("decompressed_bytes") > 0);
+    let records = stage.records.refusals();
+    assert_eq!(
+        (&*records[0].verdict, &*records[0].reason),
+        ("capped", "limit")
+    );
+    // Without that it is handed over as it came.
+    let stage = Stage::<H>::new();
+    let plain = json!({ "http": server.grant(), "limits": limits });
+    let step = stage.run(drain, plain).await;
+    let bytes: u64 = step.note("bytes").parse().unwrap();
+    assert_eq!(bytes, step.used.bytes_in);
+    assert!(bytes < 4 << 20, "{bytes}");
+}
+
+/// An answer of 256 MiB of zeroes, compressed.
+fn bomb() -> Vec<u8> {
+    use std::io::Write as _;
+    let mut encoder = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
+    for _ in 0..256 {
+        encoder.write_all(&[0; 1 << 20]).unwrap();
+    }
+    let body = encoder.finish().unwrap();
+    let mut answer = format!(
+        "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    )
+    .into_bytes();
+    answer.extend(body);
+    answer
 }
 
 /// Three ways to be slow, under the deadline of the call.

@@ -107,6 +107,7 @@ group! {c:
     c15_upgrades_and_tunnels_are_refused
     c15_an_unasked_switch_of_protocols_is_an_error
     c16_an_endless_answer_is_capped
+    c16_a_compressed_bomb_is_capped_by_what_comes_out
     c17_a_slow_server_ends_with_the_call
     c18_requests_of_a_call_are_counted
     c18_requests_at_once_are_limited

@@ -14,6 +14,7 @@
     clippy::indexing_slicing
 )]
 
+mod clock;
 mod groups;
 mod lifecycle;
 mod rows;

@@ -9,7 +9,6 @@ use servo_hostile::tree;
 
 /// Rows that wait, each with what it waits for.
 const WAITING: &[(&str, &str)] = &[
-    ("A9", "the hook for the clock comes with its scheduler"),
     ("H7", "registries come with the distribution of drivers"),
     ("H8", "registries come with the distribution of drivers"),
     ("H9", "signatures come with the distribution of drivers"),
@@ -30,8 +29,8 @@ fn functions(folder: &Path, found: &mut BTreeMap<String, String>) {
         }
         let shown = path.strip_prefix(tree()).unwrap().display().to_string();
         for line in fs::read_to_string(&path).unwrap().lines() {
-            let words = line.split_whitespace().skip_while(|word| *word != "fn");
-            if let Some(name) = words.skip(1).next() {
+            let mut words = line.split_whitespace().skip_while(|word| *word != "fn");
+            if let Some(name) = words.nth(1) {
                 let end = name.find(['(', '<']).unwrap_or(name.len());
                 found.insert(name[..end].to_owned(), shown.clone());
             }

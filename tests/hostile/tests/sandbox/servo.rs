@@ -30,7 +30,8 @@ pub struct Servo {
     auditor: Auditor,
 }
 
-struct Resolving(Arc<Names>);
+/// The kit's names as a resolver.
+pub struct Resolving(pub Arc<Names>);
 
 #[async_trait]
 impl Resolver for Resolving {

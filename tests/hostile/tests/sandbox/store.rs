@@ -18,7 +18,7 @@ async fn the_store_outlives_a_call_and_is_capped() {
     let bound = |behaviour: Value| {
         let mut binding = binding(json!({ "behaviour": behaviour }), json!({}));
         binding.state = Arc::clone(&state);
-        driver.bind(&gate().0, binding).unwrap()
+        driver.bind(&gate(), binding).unwrap()
     };
     assert_eq!(notes(&measure(&bound(store("a", 10))).await)["keys"], "a");
     assert_eq!(notes(&measure(&bound(store("b", 10))).await)["keys"], "a,b");
