@@ -116,7 +116,7 @@ fn every_limit_is_shown_with_its_default_its_range_and_its_reason() {
     assert_eq!(of("cpu")["metric"], "servo_limit_hits_total{limit=\"cpu\"}");
     assert!(of("memories").get("range").is_none());
     let one = text(&servo(&["limits", "handles"]).stdout);
-    assert!(one.starts_with("handles  512  (16 to 100000)\n"), "{one}");
+    assert!(one.starts_with("handles  1024  (16 to 100000)\n"), "{one}");
 }
 
 #[test]

@@ -265,9 +265,9 @@ limits! {
     /// address is taken: a few thousand.
     table_elements: u32, u32 = 20_000, 1 => 10_000_000;
     /// Host resources held at once (fields, streams, bodies, pollables). A
-    /// request takes eight of them; this is four times what the requests that
-    /// may be in flight need.
-    handles: u32, u32 = 512, 16 => 100_000;
+    /// request takes eight of them; this is enough to be told, request by
+    /// request, that there are too many at once.
+    handles: u32, u32 = 1_024, 16 => 100_000;
     /// Bytes the host copies out of the guest in one call of a host function,
     /// before it has looked at them.
     hostcall_bytes: u64, ByteSize = 4 * MIB, KIB => 256 * MIB;

@@ -27,6 +27,7 @@ use crate::bindings::adjust::{AdjustRequest, AdjustStep};
 use crate::bindings::measure::{MeasureRequest, MeasureStep};
 use crate::bindings::model::{Application, Failure, Metric};
 use crate::check::{Bounds, Violation};
+use crate::clocks;
 use crate::disk::{Account, Disk, Quota, SCRATCH, Scratch};
 use crate::driver::{Bound, BoundDriver};
 use crate::engine::GUEST_STACK;
@@ -389,6 +390,8 @@ fn wasi(bound: &Bound, capture: &Capture, scratch: Option<&Scratch>) -> Result<W
     let mut wasi = WasiCtx::builder();
     wasi.stdout(capture.clone())
         .stderr(capture.clone())
+        .wall_clock(clocks::Wall)
+        .monotonic_clock(clocks::Monotonic::new())
         .max_random_size(fixed::RANDOM);
     for folder in &bound.grants.folders {
         let access = match folder.access {

@@ -7,13 +7,15 @@
 //! single functions replaced: a function that a later engine adds does not
 //! compile until somebody has said what it may cost.
 
+mod listing;
 mod quota;
 mod record;
 mod scratch;
 mod stream;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::fs::File as HostFile;
+use std::sync::{Arc, Weak};
 
 use wasmtime::component::{HasData, Resource};
 use wasmtime_wasi::filesystem::{Descriptor, File, WasiFilesystemCtxView};
@@ -23,9 +25,11 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 };
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
 
+use self::listing::{Listing, Next};
 pub(crate) use self::quota::{Account, Quota};
 pub(crate) use self::scratch::Scratch;
 use self::stream::{Full, MeteredStream, Position};
+use crate::fixed::OPEN_FILES;
 use crate::host::CallState;
 use crate::records::Records;
 
@@ -39,6 +43,9 @@ pub(crate) struct Disk {
     records: Arc<Records>,
     /// By the descriptor's number: where it leads.
     places: HashMap<u32, Place>,
+    /// Everything that was opened and is still open: a stream keeps a file open
+    /// when its descriptor is gone.
+    open: Vec<Weak<HostFile>>,
 }
 
 /// Where a descriptor leads.
@@ -57,11 +64,24 @@ impl Disk {
             folders,
             records,
             places: HashMap::new(),
+            open: Vec::new(),
         }
     }
 
     fn place(&self, fd: &Resource<Descriptor>) -> Result<&Place, ErrorCode> {
         self.places.get(&fd.rep()).ok_or(ErrorCode::BadDescriptor)
+    }
+
+    /// Whether one more may be opened.
+    fn may_open(&mut self) -> Result<(), ErrorCode> {
+        if self.open.len() >= OPEN_FILES {
+            self.open.retain(|file| file.strong_count() > 0);
+        }
+        if self.open.len() >= OPEN_FILES {
+            self.records.limit_hit("open_files");
+            return Err(ErrorCode::Quota);
+        }
+        Ok(())
     }
 
     fn account(&self, fd: &Resource<Descriptor>) -> Result<&Account, ErrorCode> {
@@ -240,6 +260,7 @@ impl HostDescriptor for DiskView<'_> {
         let place = self.place_below(&fd, &path);
         let opened = async {
             let place = place?;
+            self.disk.may_open()?;
             if open_flags.contains(types::OpenFlags::CREATE) {
                 let known = self
                     .inner
@@ -254,6 +275,11 @@ impl HostDescriptor for DiskView<'_> {
                 .open_at(again(&fd), path_flags, path, open_flags, flags)
                 .await?;
             self.disk.places.insert(opened.rep(), place);
+            let file = match self.inner.table.get(&opened)? {
+                Descriptor::File(file) => &file.file,
+                Descriptor::Dir(folder) => &folder.dir,
+            };
+            self.disk.open.push(Arc::downgrade(file));
             Ok(opened)
         };
         let opened = opened.await;
@@ -396,7 +422,22 @@ impl HostDescriptor for DiskView<'_> {
     }
 
     async fn read_directory(&mut self, fd: Fd) -> FsResult<Resource<types::DirectoryEntryStream>> {
-        self.inner.read_directory(fd).await
+        let act = self.at("list", &fd);
+        let listed = async {
+            self.disk.may_open()?;
+            let folder = match self.inner.table.get(&fd)? {
+                Descriptor::Dir(folder) => Arc::clone(&folder.dir),
+                Descriptor::File(_) => return Err(ErrorCode::NotDirectory.into()),
+            };
+            let opened = Arc::clone(&folder);
+            let listing = blocking(move || Listing::open(&opened)).await?;
+            // The engine's own kind of stream cannot be made here; what it is
+            // only this interface looks at.
+            let listing = self.inner.table.push(Some(listing))?;
+            Ok(Resource::new_own(listing.rep()))
+        };
+        let listed = listed.await;
+        self.decided(&act, listed)
     }
 
     async fn stat(&mut self, fd: Fd) -> FsResult<types::DescriptorStat> {
@@ -434,15 +475,81 @@ impl HostDescriptor for DiskView<'_> {
     }
 }
 
+/// A listing in the table of a store; taken out while it is read elsewhere.
+type Shown = Option<Listing>;
+
 impl HostDirectoryEntryStream for DiskView<'_> {
     async fn read_directory_entry(
         &mut self,
         stream: Resource<types::DirectoryEntryStream>,
     ) -> FsResult<Option<types::DirectoryEntry>> {
-        self.inner.read_directory_entry(stream).await
+        let shown = Resource::<Shown>::new_borrow(stream.rep());
+        let mut listing = self
+            .inner
+            .table
+            .get_mut(&shown)?
+            .take()
+            .ok_or(ErrorCode::Io)?;
+        if listing.is_used_up() {
+            listing = blocking(move || listing.read()).await?;
+        }
+        let next = listing.next();
+        *self.inner.table.get_mut(&shown)? = Some(listing);
+        Ok(match next {
+            Next::Entry(entry) => Some(entry),
+            Next::End => None,
+            Next::Cut => {
+                self.disk.records.cut_listing();
+                None
+            }
+        })
     }
 
     fn drop(&mut self, stream: Resource<types::DirectoryEntryStream>) -> wasmtime::Result<()> {
-        HostDirectoryEntryStream::drop(&mut self.inner, stream)
+        self.inner
+            .table
+            .delete(Resource::<Shown>::new_own(stream.rep()))?;
+        Ok(())
+    }
+}
+
+/// Runs what waits for the disk where it holds no worker.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ErrorCode> + Send + 'static,
+) -> FsResult<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    Ok(done.unwrap_or(Err(ErrorCode::Io))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::LastDenial;
+
+    #[test]
+    fn f5_open_files_are_limited() {
+        let records = Arc::new(Records::nobody());
+        let account = || {
+            let quota = Quota::new("disk_bytes", 0, 0, String::new());
+            Account::new(quota, Arc::<LastDenial>::default(), Arc::clone(&records))
+        };
+        let mut disk = Disk::new(account(), account(), Arc::clone(&records));
+        let file = || Arc::new(tempfile::tempfile().unwrap());
+        let mut held: Vec<Arc<HostFile>> = Vec::new();
+        for _ in 0..OPEN_FILES {
+            // Those that are closed again do not count.
+            for _ in 0..3 {
+                assert!(disk.may_open().is_ok());
+                disk.open.push(Arc::downgrade(&file()));
+            }
+            assert!(disk.may_open().is_ok());
+            held.push(file());
+            disk.open.extend(held.last().map(Arc::downgrade));
+        }
+        assert!(matches!(disk.may_open(), Err(ErrorCode::Quota)));
+        let hits = records.audit().auditor().counters().limit_hits();
+        assert_eq!(hits.get("open_files"), Some(&1));
+        held.pop();
+        assert!(disk.may_open().is_ok());
     }
 }

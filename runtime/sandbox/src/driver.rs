@@ -29,7 +29,7 @@ use crate::{SandboxError, linker};
 /// How a sandbox is set up.
 #[derive(Debug, Default)]
 pub struct SandboxOptions {
-    /// Steps that may run at the same time; further ones wait. Zero: 64.
+    /// Steps that may run at the same time; further ones wait. Zero: 128.
     pub concurrent_steps: u32,
     /// Where compiled code is kept; absent: it is compiled anew in each process.
     pub cache: Option<CodeCache>,

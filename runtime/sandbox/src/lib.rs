@@ -15,6 +15,7 @@
 mod bindings;
 mod call;
 mod check;
+mod clocks;
 mod compile;
 pub mod compile_child;
 mod compiler;

@@ -122,6 +122,18 @@ impl Records {
         );
     }
 
+    /// A folder had more entries than a guest is shown.
+    pub(crate) fn cut_listing(&self) {
+        self.limit_hit("folder_entries");
+        self.write(
+            Capability::Files,
+            "list",
+            Verdict::Capped,
+            Reason::Limit,
+            "folder_entries",
+        );
+    }
+
     fn write(
         &self,
         capability: Capability,

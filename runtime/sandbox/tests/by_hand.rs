@@ -162,12 +162,7 @@ async fn a9_when_ticks_are_late_only_those_over_their_budget_are_stopped() {
         tick.send(()).unwrap();
         assert!(one.await.unwrap_err().is_cancelled());
     }
-    let idle = Load {
-        free: 4,
-        waiting: 0,
-        seats: 0,
-    };
-    assert_eq!(sandbox.busy(), idle);
+    assert_eq!(sandbox.busy(), idle(4));
     drop(tick);
 }
 
@@ -216,4 +211,90 @@ async fn a10_a_limit_of_one_driver_holds_where_the_default_is_out_of_reach() {
     };
     assert_eq!(limit, Limit::Cpu);
     assert_eq!(hits(&world, "cpu"), 1);
+}
+
+fn idle(turns: usize) -> Load {
+    Load {
+        free: turns,
+        waiting: 0,
+        seats: 0,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i7_a_thousand_steps_at_once_wait_for_their_places() {
+    let options = SandboxOptions {
+        concurrent_steps: 64,
+        compiler: compiler(),
+        turns: 2,
+        ..SandboxOptions::default()
+    };
+    let sandbox = Sandbox::new(options).unwrap();
+    let loaded = sandbox.load(&driver("")).await.unwrap();
+    let steps: Vec<_> = (0..1_000)
+        .map(|number| {
+            let bound = bind(&loaded, &format!("tenant {}", number % 10), &json!({}));
+            tokio::spawn(async move { describe(&bound).await })
+        })
+        .collect();
+    for step in steps {
+        let end = step.await.unwrap().end;
+        assert!(matches!(end, End::Ok(_)), "{end:?}");
+    }
+    assert_eq!(sandbox.busy(), idle(2));
+}
+
+/// Small and seeded.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (self.0 >> 33) % end
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i4_steps_dropped_at_a_thousand_random_moments_leave_nothing() {
+    let options = SandboxOptions {
+        concurrent_steps: 16,
+        compiler: compiler(),
+        turns: 2,
+        ..SandboxOptions::default()
+    };
+    let sandbox = Sandbox::new(options).unwrap();
+    let spinner = sandbox.load(&acting("", LOOP)).await.unwrap();
+    let quick = sandbox.load(&driver("")).await.unwrap();
+    let mut dice = Dice(7);
+    let mut tasks = Vec::new();
+    for number in 0..1_000 {
+        let loaded = if dice.below(4) == 0 { &spinner } else { &quick };
+        let bound = bind(loaded, &format!("tenant {}", number % 7), &json!({}));
+        let polls = dice.below(6);
+        tasks.push(tokio::spawn(async move {
+            let call = begin(&bound);
+            let mut step = Box::pin(call.describe_metrics("shop"));
+            for _ in 0..polls {
+                let polled = std::future::poll_fn(|context| {
+                    std::task::Poll::Ready(step.as_mut().poll(context))
+                });
+                if polled.await.is_ready() {
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(sandbox.busy(), idle(2));
+    // All places are free: as many as there are can be had at once.
+    for _ in 0..32 {
+        let end = describe(&bind(&quick, "acme", &json!({}))).await.end;
+        assert!(matches!(end, End::Ok(_)), "{end:?}");
+    }
 }

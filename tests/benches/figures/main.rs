@@ -6,7 +6,7 @@
 //! by each other. The table's are taken in turns with their baselines.
 //!
 //! `cargo bench -- WORD` does only what has WORD in its name: `describe`,
-//! `requests`, `decide`, `load`, `kill`, `start`, `memory`, `stream`, `size` or `build`. With
+//! `requests`, `decide`, `load`, `kill`, `canary`, `start`, `memory`, `stream`, `size` or `build`. With
 //! `SERVO_BENCH_COLD=1` the drivers are also built from nothing.
 
 #![allow(
@@ -22,6 +22,7 @@
 )]
 
 mod builds;
+mod canary;
 mod describe;
 mod house;
 mod limits;
@@ -101,6 +102,7 @@ fn main() {
     figure("decide", &|table| limits::decide(table));
     figure("load", &|table| limits::load(&house, table));
     figure("kill", &|table| limits::kill(&house, table));
+    figure("canary", &|table| canary::figures(table));
     figure("start", &|table| {
         binary();
         start::figures(table);

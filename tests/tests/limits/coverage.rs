@@ -100,6 +100,16 @@ const TESTS: &[(&str, &str, &str)] = &[
         RECORDS,
         "f4_a_folder_that_is_full_is_recorded_and_counted",
     ),
+    (
+        "open_files",
+        "runtime/sandbox/src/disk.rs",
+        "f5_open_files_are_limited",
+    ),
+    (
+        "folder_entries",
+        "runtime/sandbox/src/disk/listing.rs",
+        "f8_folder_entries_are_read_by_the_page_and_cut",
+    ),
     ("state_store", RECORDS, "what_a_driver_keeps_is_recorded"),
 ];
 
@@ -109,8 +119,10 @@ fn text_of(file: &str, test: &str) -> String {
     let from = source
         .find(&format!("fn {test}("))
         .unwrap_or_else(|| panic!("{file} has no test {test}"));
+    let margin = source[..from].rfind('\n').map_or(0, |line| line + 1);
+    let indent: String = source[margin..].chars().take_while(|c| *c == ' ').collect();
     let body = &source[from..];
-    let end = body.find("\n}\n").unwrap_or(body.len());
+    let end = body.find(&format!("\n{indent}}}\n")).unwrap_or(body.len());
     body[..end].to_owned()
 }
 
