@@ -12,6 +12,7 @@
 
 mod begin;
 mod codes;
+mod counters;
 mod folders;
 mod going_on;
 #[path = "../support/mod.rs"]

@@ -1,5 +1,6 @@
 //! `servo run`: the options of the original, and ours.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -63,6 +64,10 @@ pub(crate) struct RunArgs {
         allow_negative_numbers = true
     )]
     pub(crate) delay: Duration,
+    /// Serve counters of decisions and limits at http://ADDRESS/metrics, in the
+    /// Prometheus text format.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) metrics: Option<SocketAddr>,
     /// Behave on the wire as the original did where its faults could be seen.
     #[arg(long)]
     pub(crate) compat: bool,

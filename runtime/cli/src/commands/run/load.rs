@@ -4,6 +4,7 @@
 //! running servo is touched: a servo with half of a new configuration must not
 //! exist, and a mistake in a file must not end one that works.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use servo_agent::{
     Ceilings, Compat, DriverRole, Drivers, EnvironmentCheck, FileJournal, HttpConfig,
     HttpTransport, Pace, Recovered, Servo, ServoConfig, Token, parse_url, service_url,
 };
-use servo_host::{AppId, DriverHost, Hosted, Site, default_code_folder, environment};
+use servo_host::{AppId, DriverHost, Hosted, MetricsPage, Site, default_code_folder, environment};
 
 use super::log::Log;
 use super::prompt::Terminal;
@@ -53,6 +54,24 @@ impl Loader {
             host,
             pace,
         })
+    }
+
+    /// Serves the counters of this process, if that is asked for.
+    pub(super) async fn serve_metrics(&self) -> Result<(), Failed> {
+        let Some(address) = self.args.metrics else {
+            return Ok(());
+        };
+        let refused = |error: io::Error| Failed::ran(format_args!("--metrics {address}: {error}"));
+        let page = MetricsPage::bind(address, self.host.auditor().clone()).await;
+        let page = page.map_err(refused)?;
+        let address = page.address().map_err(refused)?;
+        tracing::info!(target: "servo", "counters are at http://{address}/metrics");
+        tokio::spawn(async move {
+            if let Err(error) = page.serve().await {
+                tracing::error!(target: "servo", "no more counters: {error}");
+            }
+        });
+        Ok(())
     }
 
     pub(super) fn app(&self) -> &AppId {

@@ -25,6 +25,7 @@ pub(crate) async fn run(args: RunArgs) -> Outcome {
     let mut signals = Signals::take().map_err(Failed::ran)?;
     let prepared = loader.prepare()?;
     let (journal, recovered) = prepared.journal(loader.app())?;
+    loader.serve_metrics().await?;
     let mut loaded = tokio::select! {
         loaded = loader.load(prepared) => loaded?,
         // Nothing has been said to the service yet.
