@@ -17,6 +17,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use tokio::time::{Instant, Sleep};
 
+use crate::client::Answer;
 use crate::error::{Phase, SendError, find, protocol};
 use crate::exchange::{Exchange, Tally};
 use crate::meter::{Clock, InFlight};
@@ -186,7 +187,7 @@ pub(crate) struct Incoming {
 }
 
 struct Open {
-    body: hyper::body::Incoming,
+    body: Answer,
     left: u64,
     limit: u64,
     clock: Clock,
@@ -197,12 +198,7 @@ struct Open {
 }
 
 impl Incoming {
-    pub(crate) fn new(
-        body: hyper::body::Incoming,
-        clock: Clock,
-        exchange: Exchange,
-        held: InFlight,
-    ) -> Self {
+    pub(crate) fn new(body: Answer, clock: Clock, exchange: Exchange, held: InFlight) -> Self {
         let limit = exchange.limits().response_bytes;
         let open = Open {
             body,
@@ -267,7 +263,7 @@ impl Open {
                 Some(Ok(Ok(data))) => return Poll::Ready(Some(self.take(data))),
                 Some(Ok(Err(_trailers))) => {}
                 Some(Err(error)) => {
-                    let what = find::<hyper::Error>(&error)
+                    let what = find::<hyper::Error>(error.as_ref())
                         .map_or("the connection was closed in the middle", protocol);
                     return Poll::Ready(Some(Err(BodyError::Protocol(what))));
                 }

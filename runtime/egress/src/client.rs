@@ -6,11 +6,14 @@
 //! certificate makes another client: what was opened as somebody else is not
 //! used on.
 //!
-//! The client is the plain one of the HTTP library, which does nothing behind the
-//! decision: it knows no redirects, which send requests that nobody decided on,
-//! no proxies, which resolve names for us, no cookies and no decompression, and
-//! is given no HTTP/2, which shares connections in ways the meters do not see.
-//! Its buffers are small: a server that is faster than its reader waits.
+//! A driver's client is the plain one of the HTTP library, which does nothing
+//! behind the decision: it knows no redirects, which send requests that nobody
+//! decided on, no proxies, which resolve names for us, no cookies and no
+//! decompression, and is given no HTTP/2, which shares connections in ways the
+//! meters do not see. Its buffers are small: a server that is faster than its
+//! reader waits. Our own calls have small answers that are read at once, and the
+//! usual client on top of that library, with all of this switched off. Whichever
+//! it is, one function sends ([`exchange_heads`]), through the same vetting.
 
 use std::error::Error;
 use std::future::Future;
@@ -19,7 +22,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
+use http_body::{Frame, SizeHint};
+use http_body_util::BodyDataStream;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -27,7 +33,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::client::ResolvesClientCert;
 use servo_policy::{HttpGrant, Scheme};
 use tokio::time::timeout_at;
-use tower::Service;
+use tower::{Layer, Service};
 
 use crate::body::Body;
 use crate::credential::{Stamps, load_identity, stamps};
@@ -47,8 +53,66 @@ const BUFFER: usize = 64 << 10;
 const PROBE: Duration = Duration::from_secs(15);
 const PROBES: u32 = 3;
 
+type Plain = legacy::Client<Connect<HttpsConnector<HttpConnector<Vetting>>>, Body>;
+
 /// Sends requests over connections to vetted addresses.
-pub(crate) type Client = legacy::Client<Connect<HttpsConnector<HttpConnector<Vetting>>>, Body>;
+#[derive(Clone)]
+pub(crate) enum Client {
+    /// A driver's.
+    Plain(Plain),
+    /// Our own.
+    Own(reqwest::Client),
+}
+
+impl Client {
+    async fn request(&self, request: Request<Body>) -> Result<Response<Answer>, BoxError> {
+        match self {
+            Self::Plain(client) => Ok(client.request(request).await?.map(Answer::Plain)),
+            Self::Own(client) => {
+                let stream = |body| reqwest::Body::wrap_stream(BodyDataStream::new(body));
+                let request = reqwest::Request::try_from(request.map(stream))?;
+                let answer = client.execute(request).await;
+                let answer = answer.map_err(reqwest::Error::without_url)?;
+                Ok(Response::from(answer).map(Answer::Own))
+            }
+        }
+    }
+}
+
+/// The body of a response, as its client reads it.
+pub(crate) enum Answer {
+    Plain(hyper::body::Incoming),
+    Own(reqwest::Body),
+}
+
+impl http_body::Body for Answer {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match &mut *self {
+            Self::Plain(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            Self::Own(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Plain(body) => body.is_end_stream(),
+            Self::Own(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Plain(body) => body.size_hint(),
+            Self::Own(body) => body.size_hint(),
+        }
+    }
+}
 
 /// Connections kept per host while nobody uses them, for how long, and the
 /// header fields accepted in a response.
@@ -194,7 +258,7 @@ impl Made {
 
 /// There is no head of a response.
 pub(crate) enum Lost {
-    Client(legacy::Error),
+    Client(BoxError),
     Timeout(Phase),
     Switched,
 }
@@ -202,7 +266,7 @@ pub(crate) enum Lost {
 impl Lost {
     pub(crate) fn failure(&self) -> Failure {
         match self {
-            Self::Client(error) => classify(error),
+            Self::Client(error) => classify(error.as_ref()),
             Self::Timeout(phase) => Failure::Send(SendError::Timeout(*phase)),
             Self::Switched => {
                 Failure::Send(SendError::Protocol("the other side switched protocols"))
@@ -231,7 +295,7 @@ pub(crate) async fn exchange_heads(
     client: &Client,
     mut request: Request<Body>,
     clock: &Clock,
-) -> Result<Response<hyper::body::Incoming>, Lost> {
+) -> Result<Response<Answer>, Lost> {
     request
         .headers_mut()
         .entry(header::ACCEPT)
@@ -255,6 +319,7 @@ pub(crate) enum Keep {
     Fresh,
 }
 
+/// The client of a driver's rule.
 pub(crate) fn build(
     tls: &Tls,
     trust: &Trust,
@@ -273,14 +338,39 @@ pub(crate) fn build(
     tcp.set_keepalive_interval(Some(PROBE));
     tcp.set_keepalive_retries(Some(PROBES));
     let connect = Connect(HttpsConnector::from((tcp, tls)));
-    Ok(legacy::Client::builder(TokioExecutor::new())
+    let client = legacy::Client::builder(TokioExecutor::new())
         .timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())
         .pool_max_idle_per_host(pool.idle)
         .pool_idle_timeout(pool.idle_for)
         .http1_max_buf_size(BUFFER)
         .http1_max_headers(pool.fields)
-        .build(connect))
+        .build(connect);
+    Ok(Client::Plain(client))
+}
+
+/// The client of our own calls.
+pub(crate) fn build_own(tls: &Tls, trust: &Trust, vetting: Vetting) -> Result<Client, SendError> {
+    let internal = |error: &dyn Error| {
+        tracing::error!(%error, "an HTTP client could not be made");
+        SendError::Internal
+    };
+    let pool = Pool::OWN;
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls.config(trust, None).map_err(|e| internal(&e))?)
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .no_proxy()
+        .http1_only()
+        .http1_max_headers(pool.fields)
+        .pool_max_idle_per_host(pool.idle)
+        .pool_idle_timeout(pool.idle_for)
+        .dns_resolver(Arc::new(vetting))
+        .connector_layer(ConnectLayer)
+        .build()
+        .map(Client::Own)
+        .map_err(|e| internal(&e))
 }
 
 /// Ends a connection attempt (lookup, TCP, TLS) that takes longer than the
@@ -288,7 +378,19 @@ pub(crate) fn build(
 #[derive(Clone)]
 pub(crate) struct Connect<S>(S);
 
+/// Puts [`Connect`] around the usual client's own connector.
+#[derive(Clone, Copy)]
+struct ConnectLayer;
+
 type BoxError = Box<dyn Error + Send + Sync>;
+
+impl<S> Layer<S> for ConnectLayer {
+    type Service = Connect<S>;
+
+    fn layer(&self, inner: S) -> Connect<S> {
+        Connect(inner)
+    }
+}
 
 impl<S, R> Service<R> for Connect<S>
 where

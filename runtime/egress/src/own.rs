@@ -21,7 +21,7 @@ use servo_policy::{AddressClass, Budget, RuleId, address_class, is_allowed};
 use url::Url;
 
 use crate::body::{BodyError, Incoming, Outgoing, full};
-use crate::client::{Client, Pool, build, exchange_heads};
+use crate::client::{Client, build_own, exchange_heads};
 use crate::error::{EgressError, Failure, SendError};
 use crate::exchange::Exchange;
 use crate::gate::Gate;
@@ -165,7 +165,7 @@ impl Own {
             port: self.url.port_or_known_default().unwrap_or_default(),
             reach: Reach::Own,
         };
-        let client = build(&gate.tls, &self.trust, None, vetting, Pool::OWN)?;
+        let client = build_own(&gate.tls, &self.trust, vetting)?;
         Ok(self.client.get_or_init(|| client))
     }
 

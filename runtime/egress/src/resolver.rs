@@ -73,39 +73,50 @@ pub(crate) struct Vetting {
     pub(crate) reach: Reach,
 }
 
-type Vetted = Result<vec::IntoIter<SocketAddr>, Box<dyn Error + Send + Sync>>;
+type BoxError = Box<dyn Error + Send + Sync>;
 
+type Vetted = vec::IntoIter<SocketAddr>;
+
+impl Vetting {
+    async fn look_up(self, host: String) -> Result<Vetted, BoxError> {
+        let found = self.resolver.resolve(&host, self.port).await;
+        let found = found.map_err(|error| ResolveFailed(Some(error)))?;
+        let mut refused = None;
+        let mut vetted: Vec<SocketAddr> = Vec::with_capacity(found.len().min(MOST_ADDRESSES));
+        for address in found {
+            match self.reach.admits(address.ip()) {
+                Ok(()) if vetted.len() < MOST_ADDRESSES => vetted.push(address),
+                Ok(()) => {}
+                Err(class) => refused = refused.or(Some(class)),
+            }
+        }
+        match (vetted.is_empty(), refused) {
+            (false, _) => Ok(vetted.into_iter()),
+            (true, Some(class)) => Err(AddressRefused(class).into()),
+            (true, None) => Err(ResolveFailed(None).into()),
+        }
+    }
+}
+
+/// For the plain client.
 impl Service<Name> for Vetting {
-    type Response = vec::IntoIter<SocketAddr>;
-    type Error = Box<dyn Error + Send + Sync>;
-    type Future = Pin<Box<dyn Future<Output = Vetted> + Send>>;
+    type Response = Vetted;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Vetted, BoxError>> + Send>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        let resolver = Arc::clone(&self.resolver);
-        let (reach, port) = (self.reach.clone(), self.port);
-        Box::pin(async move {
-            let found = resolver
-                .resolve(name.as_str(), port)
-                .await
-                .map_err(|error| ResolveFailed(Some(error)))?;
-            let mut refused = None;
-            let mut vetted: Vec<SocketAddr> = Vec::with_capacity(found.len().min(MOST_ADDRESSES));
-            for address in found {
-                match reach.admits(address.ip()) {
-                    Ok(()) if vetted.len() < MOST_ADDRESSES => vetted.push(address),
-                    Ok(()) => {}
-                    Err(class) => refused = refused.or(Some(class)),
-                }
-            }
-            match (vetted.is_empty(), refused) {
-                (false, _) => Ok(vetted.into_iter()),
-                (true, Some(class)) => Err(AddressRefused(class).into()),
-                (true, None) => Err(ResolveFailed(None).into()),
-            }
-        })
+        Box::pin(self.clone().look_up(name.as_str().to_owned()))
+    }
+}
+
+/// For the usual client.
+impl reqwest::dns::Resolve for Vetting {
+    fn resolve(&self, name: reqwest::dns::Name) -> reqwest::dns::Resolving {
+        let vetted = self.clone().look_up(name.as_str().to_owned());
+        Box::pin(async move { Ok(Box::new(vetted.await?) as reqwest::dns::Addrs) })
     }
 }
