@@ -485,7 +485,7 @@ fn k5_a_value_above_the_ceiling_is_refused_before_the_driver_sees_it() {
     let own = format!("{yaml}ceiling: {{ limits: {{ wall: 1h }}, http: [] }}\n");
     workspace.write("servo.yaml", &own).unwrap();
     let ran = workspace
-        .run(&["check", "--offline", "--ceiling", "ceiling.yaml"])
+        .run(["check", "--offline", "--ceiling", "ceiling.yaml"])
         .unwrap();
     assert_eq!(ran.code, Some(2), "{ran:?}");
     has(
@@ -501,7 +501,7 @@ fn k5_a_value_above_the_ceiling_is_refused_before_the_driver_sees_it() {
     );
     // A ceiling that cannot be read is not none.
     let ran = workspace
-        .run(&["check", "--offline", "--ceiling", "elsewhere.yaml"])
+        .run(["check", "--offline", "--ceiling", "elsewhere.yaml"])
         .unwrap();
     assert_eq!(ran.code, Some(2), "{ran:?}");
     has(&ran, &["elsewhere.yaml"]);

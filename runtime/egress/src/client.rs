@@ -49,6 +49,9 @@ use crate::tls::{Tls, Trust, read_authority};
 /// a body no piece is larger. A stream that waits for its reader holds two.
 const BUFFER: usize = 64 << 10;
 
+/// Bytes that the host may hold of one response whose reader is slow.
+pub const STREAM_BYTES: usize = 2 * BUFFER;
+
 /// How soon a connection is asked whether it is still there, and how often.
 const PROBE: Duration = Duration::from_secs(15);
 const PROBES: u32 = 3;

@@ -16,7 +16,7 @@ use crate::tls::Tls;
 
 /// Requests in flight in the whole process. Each holds a descriptor; half of
 /// the usual limit of 1024 leaves room for kept connections and for files.
-const IN_FLIGHT: usize = 512;
+pub const HOST_REQUESTS: usize = 512;
 
 /// The process's way out. One per process.
 pub struct Gate {
@@ -78,7 +78,7 @@ impl Gate {
         GateBuilder {
             resolver,
             auditor: Auditor::default(),
-            places: IN_FLIGHT,
+            places: HOST_REQUESTS,
         }
     }
 

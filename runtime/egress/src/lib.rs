@@ -27,10 +27,11 @@ mod resolver;
 mod tls;
 
 pub use body::{Body, BodyError, empty, full};
+pub use client::STREAM_BYTES;
 pub use error::{
     ConnectFailure, CredentialFailure, EgressError, Phase, Quota, SendError, TlsFailure,
 };
-pub use gate::{Gate, GateBuilder};
+pub use gate::{Gate, GateBuilder, HOST_REQUESTS};
 pub use lane::Lane;
 pub use ledger::{DenialCount, Ledger, LedgerSnapshot, RuleUse};
 pub use meter::{CallMeter, Timeouts, Usage};

@@ -358,6 +358,8 @@ async fn the_process_has_so_many_places_and_the_next_one_waits() {
         .unwrap_err();
     assert!(matches!(error, SendError::Timeout(_)), "{error}");
     assert_eq!((server.seen.requests().len(), call.in_flight()), (1, 0));
+    let hits = gate.auditor().counters().limit_hits();
+    assert_eq!(hits.get("host_requests"), Some(&1), "{hits:?}");
     drop(held);
     tokio::time::resume();
     assert!(send(&second, get(&server.url("/"))).await.is_ok());

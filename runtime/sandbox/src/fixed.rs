@@ -13,6 +13,7 @@
 
 use std::time::Duration;
 
+use servo_egress::{HOST_REQUESTS, STREAM_BYTES};
 use servo_policy::{Budget, ByteSize};
 
 use crate::compiler::compile_limits;
@@ -66,7 +67,8 @@ pub struct FixedLimit {
 }
 
 /// Those that end, refuse or cut something of a call.
-const COUNTED: [&str; 5] = [
+const COUNTED: [&str; 6] = [
+    "host_requests",
     "stack",
     "scratch",
     "state_store",
@@ -89,6 +91,11 @@ pub fn fixed_limits() -> Vec<FixedLimit> {
             "steps_at_once",
             STEPS_AT_ONCE.to_string(),
             "steps of all drivers that run at the same time; further ones wait, in their call's time",
+        ),
+        limit(
+            "host_requests",
+            HOST_REQUESTS.to_string(),
+            "requests of all drivers in flight at once; further ones wait, in their own time",
         ),
         limit(
             "tick",
@@ -199,8 +206,8 @@ pub fn worst_case(budget: &Budget) -> u64 {
     [
         // Every handle the heaviest: a set of fields that is full.
         handles.saturating_mul(fields),
-        // Bodies under way: a piece and the one that waits, in both directions.
-        at_once.saturating_mul(4 * BODY_CHUNK as u64),
+        // Bodies under way: a piece and the one that waits, in either direction.
+        at_once.saturating_mul((2 * BODY_CHUNK + STREAM_BYTES) as u64),
         // What one call of a host function copies, and what it makes of it.
         budget.hostcall_bytes.saturating_mul(2),
         budget.output_bytes,

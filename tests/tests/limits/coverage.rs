@@ -91,6 +91,11 @@ const TESTS: &[(&str, &str, &str)] = &[
     ("idle_time", EGRESS, OF_BYTES),
     // Those that no operator sets.
     (
+        "host_requests",
+        "runtime/egress/tests/traffic.rs",
+        "the_process_has_so_many_places_and_the_next_one_waits",
+    ),
+    (
         "stack",
         "runtime/sandbox/tests/by_hand.rs",
         "b5_recursion_is_counted_and_recorded",

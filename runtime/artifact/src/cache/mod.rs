@@ -172,7 +172,8 @@ impl CodeCache {
         let mut file = self.0.folder.open_file(name).map_err(foreign)?;
         let metadata = file.metadata().map_err(foreign)?;
         // An entry is put in place under one name, so somebody else made the other.
-        if metadata.nlink() != 1 {
+        // One that has been replaced since it was opened has none.
+        if metadata.nlink() > 1 {
             return Err(Bad::Foreign("it has a second name elsewhere".to_owned()));
         }
         let size = metadata.len();

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::sync::Arc;
 
-use rustix::fs::{Dir, FileType};
+use rustix::fs::{Dir, FileType, Mode, OFlags};
 use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorType, DirectoryEntry, ErrorCode};
 
 use crate::fixed::FOLDER_ENTRIES;
@@ -35,7 +35,11 @@ pub(super) enum Next {
 impl Listing {
     /// Begins to read. Blocks.
     pub(super) fn open(folder: &Arc<File>) -> Result<Self, ErrorCode> {
-        let folder = Dir::read_from(folder).map_err(std::io::Error::from)?;
+        // The engine's handle may only be gone through, not read.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder = rustix::fs::openat(folder, c".", flags, Mode::empty())
+            .and_then(Dir::new)
+            .map_err(std::io::Error::from)?;
         Ok(Self {
             folder: Some(folder),
             page: VecDeque::new(),
@@ -111,7 +115,10 @@ mod tests {
         for number in 0..FOLDER_ENTRIES + 100 {
             std::fs::File::create(folder.path().join(number.to_string())).unwrap();
         }
-        let open = Arc::new(File::open(folder.path()).unwrap());
+        // As the engine opens it.
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        let open = rustix::fs::open(folder.path(), flags, Mode::empty()).unwrap();
+        let open = Arc::new(File::from(open));
         let mut listing = Listing::open(&open).unwrap();
         let (mut shown, mut most) = (0, 0);
         let cut = loop {
