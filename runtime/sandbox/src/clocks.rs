@@ -60,7 +60,7 @@ mod tests {
         let (mut last, mut first) = (0, true);
         for _ in 0..1_000 {
             let now = clock.now();
-            assert!(now >= last && now % 1_000 == 0, "{now}");
+            assert!(now >= last && now.is_multiple_of(1_000), "{now}");
             assert!(first || last <= now);
             (last, first) = (now, false);
             assert_eq!(Wall.now().subsec_nanos() % 1_000, 0);
