@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Rule;
+use crate::folder::below;
 
 /// Where a secret comes from; exactly one of the three.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -191,7 +192,7 @@ impl SecretSpec {
             (Some(path), None, None) if path.as_os_str().is_empty() => {
                 Err("the path is empty; write where the file is".to_owned())
             }
-            (Some(path), None, None) => Ok(SecretSource::File(base.join(path))),
+            (Some(path), None, None) => Ok(SecretSource::File(below(base, path))),
             (None, Some(name), None) if is_variable(name) => Ok(SecretSource::Env(name.clone())),
             (None, Some(name), None) => Err(format!(
                 "{name:?} is no name of a variable; use letters, digits and `_`"

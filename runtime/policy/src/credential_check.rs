@@ -6,6 +6,7 @@
 
 use std::path::Path;
 
+use crate::folder::below;
 use crate::placeholder::fill;
 use crate::{
     BasicSpec, Credential, HeaderSpec, HostPattern, HttpGrantSpec, OAuth2Spec, PolicyError, Rule,
@@ -209,7 +210,7 @@ impl Check<'_> {
         Some(Credential::OAuth2 {
             token,
             private: spec.private,
-            ca: spec.ca.as_ref().map(|ca| self.base.join(ca)),
+            ca: spec.ca.as_ref().map(|ca| below(self.base, ca)),
             client_id: spec.client_id.clone(),
             client_secret: client_secret?,
             scope: spec.scopes.join(" "),

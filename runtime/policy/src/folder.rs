@@ -143,6 +143,12 @@ fn check_name(name: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// A path of a file that stands in `base`, in the form in which it is shown: without
+/// steps that lead nowhere.
+pub(crate) fn below(base: &Path, path: &Path) -> PathBuf {
+    base.join(path).components().collect()
+}
+
 /// The path without `.` and `..`; none where that leads out of the root, or is it.
 pub(crate) fn absolute(path: &Path) -> Option<PathBuf> {
     let mut out = PathBuf::new();

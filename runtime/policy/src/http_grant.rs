@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::credential_check::{Check, InTheClear};
+use crate::folder::below;
 use crate::placeholder::fill;
 use crate::{
     BasicSpec, Budget, ClientCertificate, ClientCertificateSpec, HeaderSpec, HttpGrant, Networks,
@@ -140,8 +141,8 @@ impl HttpGrantSpec {
                 }
             }
             ClientCertificate {
-                certificate: around.base.join(&spec.certificate),
-                key: around.base.join(&spec.key),
+                certificate: below(around.base, &spec.certificate),
+                key: below(around.base, &spec.key),
             }
         });
         let limits = self
@@ -155,7 +156,7 @@ impl HttpGrantSpec {
             ..HttpGrant::from((
                 rule,
                 self.private,
-                self.ca.as_ref().map(|ca| around.base.join(ca)),
+                self.ca.as_ref().map(|ca| below(around.base, ca)),
             ))
         })
     }
