@@ -1,0 +1,223 @@
+//! Text from outside, as it is shown.
+//!
+//! Drivers, the service, backends and the operator's own files all supply text
+//! that ends up in a log, on a terminal or in a report, and none of them may
+//! decide what a reader believes there. A line break forges a second line, an
+//! escape sequence paints over the first one, a direction mark turns what is
+//! read around, and a megabyte drowns everything else. So whatever came from
+//! outside passes [`shown`], here and nowhere else: one line, printable
+//! characters in their order, at most [`MAX_SHOWN`] bytes.
+//!
+//! What cannot be printed is spelled as Rust spells it (`\n`, `\u{1b}`) and not
+//! dropped: who looks for an attack wants to see it. The result is for people;
+//! what a machine reads is JSON, whose strings pass [`json_escape`], which keeps
+//! their value.
+
+use std::fmt::{self, Write};
+
+/// Most bytes of one text that are shown; a longer one keeps both ends. The
+/// texts that people write have one or two hundred, and a screen two thousand.
+pub const MAX_SHOWN: usize = 2000;
+
+/// What stands for the middle of a text that is too long takes less than this.
+const GAP: usize = 40;
+
+/// Most lines of a [`Block`].
+pub const MAX_LINES: usize = 20;
+
+/// A text from outside, fit to stand within a line.
+#[must_use]
+pub fn shown(text: &str) -> Shown<'_> {
+    Shown {
+        text,
+        most: MAX_SHOWN,
+    }
+}
+
+/// The same with a narrower cap, in bytes: for a text that stands among others.
+#[must_use]
+pub fn shown_within(text: &str, most: usize) -> Shown<'_> {
+    Shown {
+        text,
+        most: most.min(MAX_SHOWN),
+    }
+}
+
+/// A text from outside that may have several lines; each is printed behind
+/// `indent`, which no line of ours begins with.
+#[must_use]
+pub fn block<'a>(text: &'a str, indent: &'a str) -> Block<'a> {
+    Block { text, indent }
+}
+
+/// Displays a text in one line of printable characters.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown<'a> {
+    text: &'a str,
+    most: usize,
+}
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some((head, left_out, tail)) = ends(self.text, self.most) else {
+            return spell(f, self.text);
+        };
+        spell(f, head)?;
+        write!(f, " ...({left_out} bytes)... ")?;
+        spell(f, tail)
+    }
+}
+
+/// Displays a text line by line, each indented.
+#[derive(Debug, Clone, Copy)]
+pub struct Block<'a> {
+    text: &'a str,
+    indent: &'a str,
+}
+
+impl fmt::Display for Block<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut lines = self.text.lines();
+        let mut room = MAX_SHOWN;
+        for (number, line) in lines.by_ref().take(MAX_LINES).enumerate() {
+            if number > 0 {
+                f.write_char('\n')?;
+            }
+            write!(f, "{}{}", self.indent, shown_within(line, room.max(GAP)))?;
+            room = room.saturating_sub(line.len());
+        }
+        match lines.count() {
+            0 => Ok(()),
+            more => write!(f, "\n{}... and {more} lines more", self.indent),
+        }
+    }
+}
+
+/// Head, number of bytes left out and tail; none for what fits.
+fn ends(text: &str, most: usize) -> Option<(&str, usize, &str)> {
+    if text.len() <= most {
+        return None;
+    }
+    let half = most.saturating_sub(GAP) / 2;
+    let head = text.get(..text.floor_char_boundary(half))?;
+    let tail = text.get(text.ceil_char_boundary(text.len().saturating_sub(half))..)?;
+    Some((head, text.len() - head.len() - tail.len(), tail))
+}
+
+fn spell(out: &mut impl Write, text: &str) -> fmt::Result {
+    let mut rest = text;
+    while let Some(at) = rest.find(unprintable) {
+        let (plain, from) = rest.split_at(at);
+        out.write_str(plain)?;
+        let mut chars = from.chars();
+        if let Some(c) = chars.next() {
+            match c {
+                '\n' => out.write_str("\\n")?,
+                '\r' => out.write_str("\\r")?,
+                '\t' => out.write_str("\\t")?,
+                c => write!(out, "\\u{{{:x}}}", u32::from(c))?,
+            }
+        }
+        rest = chars.as_str();
+    }
+    out.write_str(rest)
+}
+
+/// Whether a terminal or a reader would take a character for something else
+/// than itself: control characters (C0, DEL, C1), line and paragraph
+/// separators, marks and overrides of direction, what is invisible, and what is
+/// no character at all.
+#[must_use]
+pub fn unprintable(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}'                      // soft hyphen
+            | '\u{61c}'                   // Arabic letter mark
+            | '\u{180e}'                  // Mongolian vowel separator
+            | '\u{200b}'..='\u{200f}'     // zero width, direction marks
+            | '\u{2028}'..='\u{202e}'     // separators, embeddings, overrides
+            | '\u{2060}'..='\u{206f}'     // invisible operators, isolates
+            | '\u{fe00}'..='\u{fe0f}'     // variation selectors
+            | '\u{feff}'                  // byte order mark
+            | '\u{fff0}'..='\u{fffb}'     // specials; U+FFFD says "unreadable" itself
+            | '\u{1d173}'..='\u{1d17a}'   // musical controls
+            | '\u{e0000}'..='\u{e0fff}'   // tags, variation selectors
+        )
+}
+
+/// Writes one character of a JSON string so that no unprintable one is raw:
+/// the value stays the same for whoever parses it. For what JSON itself makes
+/// the writer escape, and for everything printable, `None`.
+#[must_use]
+pub fn json_escape(c: char) -> Option<String> {
+    if !unprintable(c) {
+        return None;
+    }
+    let mut units = [0; 2];
+    let mut text = String::new();
+    for unit in c.encode_utf16(&mut units) {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "\\u{unit:04x}");
+    }
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_reader_could_mistake_is_spelled() {
+        for (text, seen) in [
+            ("plain é 漢 😀 \u{fffd}", "plain é 漢 😀 \u{fffd}"),
+            ("a\r\nall is well", "a\\r\\nall is well"),
+            ("\x1b[31m\x07\x7f", "\\u{1b}[31m\\u{7}\\u{7f}"),
+            ("\u{9b}31m\u{85}", "\\u{9b}31m\\u{85}"),
+            (
+                "\u{202e}txt\u{2066}\u{2028}",
+                "\\u{202e}txt\\u{2066}\\u{2028}",
+            ),
+            ("\u{feff}\u{200b}\u{e0041}", "\\u{feff}\\u{200b}\\u{e0041}"),
+            ("tab\there", "tab\\there"),
+        ] {
+            assert_eq!(shown(text).to_string(), seen);
+        }
+    }
+
+    #[test]
+    fn a_long_text_keeps_both_ends_and_the_cap() {
+        for unit in ["x", "é", "😀"] {
+            let text = format!("first {} last", unit.repeat(1 << 20));
+            let seen = shown(&text).to_string();
+            assert!(seen.len() <= MAX_SHOWN, "{}", seen.len());
+            assert!(seen.len() > MAX_SHOWN - 50, "{}", seen.len());
+            assert!(seen.starts_with("first ") && seen.ends_with(" last"));
+            assert!(seen.contains(" bytes)... "));
+        }
+        let fits = "x".repeat(MAX_SHOWN);
+        assert_eq!(shown(&fits).to_string(), fits);
+        assert_eq!(shown_within("abcdef", 4).to_string(), " ...(6 bytes)... ");
+        assert!(shown_within(&"x".repeat(5000), 1 << 30).to_string().len() <= MAX_SHOWN);
+    }
+
+    #[test]
+    fn a_block_is_indented_and_bounded() {
+        assert_eq!(
+            block("a\nb\x1b\r\nc", "  ").to_string(),
+            "  a\n  b\\u{1b}\n  c"
+        );
+        let many = block(&"all is well\n".repeat(100_000), "| ").to_string();
+        assert_eq!(many.lines().count(), MAX_LINES + 1);
+        assert!(many.lines().all(|line| line.starts_with("| ")));
+        assert!(many.ends_with("... and 99980 lines more"), "{many}");
+        let wide = block(&format!("{}\n", "y".repeat(9000)).repeat(50), "").to_string();
+        assert!(wide.len() < MAX_SHOWN + MAX_LINES * 60, "{}", wide.len());
+    }
+
+    #[test]
+    fn json_keeps_its_value() {
+        assert_eq!(json_escape('a'), None);
+        assert_eq!(json_escape('\u{202e}').as_deref(), Some("\\u202e"));
+        assert_eq!(json_escape('\u{e0041}').as_deref(), Some("\\udb40\\udc41"));
+    }
+}
