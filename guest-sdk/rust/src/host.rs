@@ -2,19 +2,21 @@
 //!
 //! There are two implementations: the contract's imports and WASI in a
 //! component, and the scripted host of [`testing`](crate::testing) in native
-//! tests. Which one it is depends on the target, not on a type parameter or a
-//! vtable: so no public type carries a parameter, and a component neither holds
-//! nor imports what its driver does not use. Exchanges are numbers instead of
-//! objects, so that thousands of them cost no allocation each.
+//! tests. The trait knows neither of them, nor who calls it. Exchanges are
+//! numbers instead of objects, so that thousands of them cost no allocation
+//! each.
 
-use std::{ops::Deref, rc::Rc, time::Duration};
+use std::time::Duration;
 
 use crate::{
-    actions,
-    context::Report,
+    actions::outcome as actions,
     failure::Cancelled,
-    http::{Head, Keep, Kind, Reply},
-    store,
+    http::{
+        error::Kind,
+        message::{Head, Keep, Reply},
+    },
+    report::Report,
+    store::error as store,
 };
 
 /// The number of an HTTP exchange under way, or of a prepared request.
@@ -63,60 +65,4 @@ pub(crate) trait Host {
     fn http_advance(&self, exchange: Id) -> Option<Result<Reply, Kind>>;
     /// Gives an exchange up.
     fn http_abort(&self, exchange: Id);
-}
-
-#[cfg(target_arch = "wasm32")]
-pub(crate) type Backend = crate::wasm::Imports;
-#[cfg(not(target_arch = "wasm32"))]
-pub(crate) type Backend = crate::testing::Fake;
-
-/// A host, seen by a call that may or may not take notice of a cancel.
-#[derive(Clone)]
-pub(crate) struct Access {
-    host: Rc<Backend>,
-    shielded: bool,
-}
-
-impl Access {
-    pub(crate) fn new(host: Rc<Backend>) -> Self {
-        Self {
-            host,
-            shielded: false,
-        }
-    }
-
-    pub(crate) fn shielded(&self) -> Self {
-        Self {
-            host: Rc::clone(&self.host),
-            shielded: true,
-        }
-    }
-
-    pub(crate) fn report(&self, report: &Report) -> Result<(), Cancelled> {
-        self.unless_shielded(self.host.report(report))
-    }
-
-    pub(crate) fn check(&self) -> Result<(), Cancelled> {
-        self.unless_shielded(self.host.check())
-    }
-
-    pub(crate) fn wait(&self, duration: Duration) -> Result<(), Cancelled> {
-        if self.shielded {
-            self.host.sleep(duration);
-            return Ok(());
-        }
-        self.host.wait(duration)
-    }
-
-    fn unless_shielded(&self, verdict: Result<(), Cancelled>) -> Result<(), Cancelled> {
-        if self.shielded { Ok(()) } else { verdict }
-    }
-}
-
-impl Deref for Access {
-    type Target = Backend;
-
-    fn deref(&self) -> &Self::Target {
-        &self.host
-    }
 }

@@ -139,6 +139,7 @@
 
 #![deny(unsafe_code)]
 
+mod access;
 pub mod actions;
 mod bindings;
 mod context;
@@ -149,6 +150,7 @@ pub mod http;
 mod json;
 mod logger;
 pub mod model;
+mod report;
 mod request;
 mod step;
 pub mod store;
@@ -157,10 +159,11 @@ pub mod testing;
 #[cfg(target_arch = "wasm32")]
 mod wasm;
 
-pub use context::{Context, Report};
+pub use context::Context;
 pub use driver::{Adjust, Measure};
 pub use failure::{Cancelled, Failure, FailureContext};
 pub use model::{Adjustment, Application, Measurement};
+pub use report::Report;
 pub use request::{AdjustRequest, Control, MeasureRequest};
 pub use step::{OneStep, Pause, Step};
 
@@ -170,7 +173,7 @@ pub use step::{OneStep, Pause, Step};
 pub mod __bindings {
     pub use crate::{
         bindings::{adjust_world, measure_world},
-        wasm::{AdjustExport, MeasureExport},
+        wasm::export::{AdjustExport, MeasureExport},
     };
 }
 

@@ -12,9 +12,9 @@ impl log::Log for ToHost {
 
     fn log(&self, record: &log::Record<'_>) {
         #[cfg(target_arch = "wasm32")]
-        crate::wasm::write_log(record);
+        crate::wasm::imports::write_log(record);
         #[cfg(not(target_arch = "wasm32"))]
-        crate::testing::write_log(record);
+        crate::testing::lines::write_log(record);
     }
 
     fn flush(&self) {}

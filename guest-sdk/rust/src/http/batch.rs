@@ -8,8 +8,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Client, Error, Kind, Phase, Prepared, Response};
-use crate::host::{Access, Host as _, Id};
+use super::{
+    client::Client,
+    error::{Error, Kind, Phase},
+    prepared::Prepared,
+    response::Response,
+};
+use crate::{
+    access::Access,
+    host::{Host as _, Id},
+};
 
 /// How often exchanges are looked through for those that take too long.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -32,21 +40,13 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// ```
 #[derive(Debug)]
 pub struct Batch<T> {
-    host: Host,
+    host: Access,
     ids: Vec<Id>,
     slots: Vec<Slot<T>>,
     ready: Vec<usize>,
     done: Vec<Completed<T>>,
     limited: bool,
     next_sweep: Duration,
-}
-
-struct Host(Access);
-
-impl std::fmt::Debug for Host {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Host")
-    }
 }
 
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl<T> Batch<T> {
     /// No requests yet.
     pub fn new(client: &Client) -> Self {
         Self {
-            host: Host(client.host.clone()),
+            host: client.host.clone(),
             ids: Vec::new(),
             slots: Vec::new(),
             ready: Vec::new(),
@@ -85,7 +85,7 @@ impl<T> Batch<T> {
     /// Sends a request and returns without waiting. One that cannot even be
     /// sent is completed at once, with its error.
     pub fn start(&mut self, request: &Prepared, token: T) {
-        let started = self.host.0.now();
+        let started = self.host.now();
         match request.start() {
             Ok(id) => {
                 if request.total.is_some() && !self.limited {
@@ -135,15 +135,15 @@ impl<T> Batch<T> {
                 (deadline, false) => deadline,
             };
             self.ready.clear();
-            self.host.0.http_wait(&self.ids, until, &mut self.ready);
+            self.host.http_wait(&self.ids, until, &mut self.ready);
             self.advance();
             if self.limited {
-                let now = self.host.0.now();
+                let now = self.host.now();
                 if now >= self.next_sweep {
                     self.sweep(now);
                 }
             }
-            let late = deadline.is_some_and(|deadline| self.host.0.now() >= deadline);
+            let late = deadline.is_some_and(|deadline| self.host.now() >= deadline);
             if late && self.done.is_empty() {
                 return None;
             }
@@ -153,7 +153,7 @@ impl<T> Batch<T> {
     /// Gives up every request that is under way.
     pub fn abort(&mut self) {
         for id in self.ids.drain(..) {
-            self.host.0.http_abort(id);
+            self.host.http_abort(id);
         }
         self.slots.clear();
         self.done.clear();
@@ -167,13 +167,13 @@ impl<T> Batch<T> {
             let Some(&id) = self.ids.get(index) else {
                 continue;
             };
-            let Some(outcome) = self.host.0.http_advance(id) else {
+            let Some(outcome) = self.host.http_advance(id) else {
                 continue;
             };
             self.ids.swap_remove(index);
             let slot = self.slots.swap_remove(index);
             self.done.push(Completed {
-                elapsed: self.host.0.now().saturating_sub(slot.started),
+                elapsed: self.host.now().saturating_sub(slot.started),
                 outcome: match outcome {
                     Ok(reply) => Ok(Response::new(&slot.label, reply)),
                     Err(kind) => Err(Error::new(&slot.label, kind)),
@@ -191,7 +191,7 @@ impl<T> Batch<T> {
                     .is_some_and(|total| now.saturating_sub(slot.started) >= total)
             });
             if late {
-                self.host.0.http_abort(self.ids.swap_remove(index));
+                self.host.http_abort(self.ids.swap_remove(index));
                 let slot = self.slots.swap_remove(index);
                 self.done.push(Completed {
                     elapsed: now.saturating_sub(slot.started),

@@ -1,7 +1,14 @@
 //! What many requests have in common.
 
-use super::{Error, Kind, Method, Request, Retry, Timeouts, Url};
-use crate::host::Access;
+use super::{
+    defaults::Defaults,
+    error::{Error, Kind},
+    message::{Method, Timeouts},
+    request::Request,
+    retry::Retry,
+    url::Url,
+};
+use crate::access::Access;
 
 /// Sends requests; from [`Context::http`](crate::Context::http). Cheap to
 /// clone, and connections are kept by the host, not by the client.
@@ -11,17 +18,13 @@ use crate::host::Access;
 #[derive(Clone)]
 pub struct Client {
     pub(super) host: Access,
-    pub(super) base: Option<Url>,
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) timeouts: Timeouts,
-    pub(super) retry: Retry,
-    pub(super) max_body: u64,
+    defaults: Defaults,
 }
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Client")
-            .field("base", &self.base)
+            .field("base", &self.defaults.base)
             .finish_non_exhaustive()
     }
 }
@@ -30,11 +33,7 @@ impl Client {
     pub(crate) fn new(host: Access) -> Self {
         Self {
             host,
-            base: None,
-            headers: Vec::new(),
-            timeouts: Timeouts::default(),
-            retry: Retry::default(),
-            max_body: 16 << 20,
+            defaults: Defaults::default(),
         }
     }
 
@@ -47,41 +46,43 @@ impl Client {
     pub fn base(mut self, url: &str) -> Result<Self, Error> {
         let parsed = Url::parse(url)
             .map_err(|message| Error::new(&"base address".into(), Kind::Invalid(message)))?;
-        self.base = Some(parsed);
+        self.defaults.base = Some(parsed);
         Ok(self)
     }
 
     /// Adds a header to every request.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
-        self.headers.push((name.to_owned(), value.to_owned()));
+        self.defaults
+            .headers
+            .push((name.to_owned(), value.to_owned()));
         self
     }
 
     /// Sets how long the parts of a request may take.
     #[must_use]
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
-        self.timeouts = timeouts;
+        self.defaults.timeouts = timeouts;
         self
     }
 
     /// Sets when a request is sent again.
     #[must_use]
     pub fn retry(mut self, retry: Retry) -> Self {
-        self.retry = retry;
+        self.defaults.retry = retry;
         self
     }
 
     /// Sets how many bytes a body may have. The host has a limit of its own.
     #[must_use]
     pub fn max_body(mut self, bytes: u64) -> Self {
-        self.max_body = bytes;
+        self.defaults.max_body = bytes;
         self
     }
 
     /// A request to an absolute address, or to one below the base.
     pub fn request(&self, method: Method, url: &str) -> Request {
-        Request::new(self, method, url)
+        Request::new(&self.host, &self.defaults, method, url)
     }
 
     /// A GET request.

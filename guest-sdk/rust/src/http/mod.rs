@@ -26,124 +26,23 @@
 mod batch;
 mod client;
 mod date;
-mod error;
+mod defaults;
+pub(crate) mod error;
+pub(crate) mod message;
+mod prepared;
 mod request;
 mod response;
 mod retry;
-mod url;
+pub(crate) mod url;
 
-use std::time::Duration;
-
-pub use batch::{Batch, Completed};
-pub use client::Client;
-pub use error::{Error, Kind, Phase};
-pub use request::{Prepared, Request};
-pub use response::Response;
-pub use retry::Retry;
-pub(crate) use url::Url;
-pub use url::{basic_credentials, segment};
-
-/// What is done to the resource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-#[non_exhaustive]
-pub enum Method {
-    /// Read it.
-    Get,
-    /// Read what there is to know about it.
-    Head,
-    /// Hand something to it.
-    Post,
-    /// Replace it.
-    Put,
-    /// Change a part of it.
-    Patch,
-    /// Remove it.
-    Delete,
-    /// Ask what can be done to it.
-    Options,
-}
-
-impl Method {
-    /// The method as it is sent.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Head => "HEAD",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Patch => "PATCH",
-            Self::Delete => "DELETE",
-            Self::Options => "OPTIONS",
-        }
-    }
-
-    /// Whether sending it twice does the same as sending it once.
-    pub fn is_idempotent(self) -> bool {
-        !matches!(self, Self::Post | Self::Patch)
-    }
-
-    /// Whether a request without body must say that its length is zero.
-    fn expects_body(self) -> bool {
-        matches!(self, Self::Post | Self::Put | Self::Patch)
-    }
-}
-
-impl std::fmt::Display for Method {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// How long the parts of a request may take. What is not set is left to the
-/// host, which has limits of its own that none of these can exceed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Timeouts {
-    /// Until the connection stands.
-    pub connect: Option<Duration>,
-    /// From sending the request to the first byte of the answer.
-    pub first_byte: Option<Duration>,
-    /// Between two parts of the answer's body.
-    pub between_bytes: Option<Duration>,
-    /// For the whole of one attempt. Noticed within a second.
-    pub total: Option<Duration>,
-}
-
-impl Timeouts {
-    /// The same limit for the connection, the first byte and between bytes.
-    pub fn each(limit: Duration) -> Self {
-        Self {
-            connect: Some(limit),
-            first_byte: Some(limit),
-            between_bytes: Some(limit),
-            total: None,
-        }
-    }
-}
-
-/// Everything of a request but its body.
-#[derive(Debug, Clone)]
-pub(crate) struct Head {
-    pub(crate) method: Method,
-    pub(crate) url: Url,
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) timeouts: Timeouts,
-}
-
-/// What becomes of the answer's body.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Keep {
-    /// It is kept, and more than this many bytes are an error.
-    UpTo(u64),
-    /// It is read and counted, and headers are not looked at.
-    Count,
-}
-
-/// An answer as it arrived.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Reply {
-    pub(crate) status: u16,
-    pub(crate) headers: Vec<(String, Vec<u8>)>,
-    pub(crate) body: Vec<u8>,
-    pub(crate) received: u64,
-}
+pub use self::{
+    batch::{Batch, Completed},
+    client::Client,
+    error::{Error, Kind, Phase},
+    message::{Method, Timeouts},
+    prepared::Prepared,
+    request::Request,
+    response::Response,
+    retry::Retry,
+    url::{basic_credentials, segment},
+};

@@ -7,17 +7,23 @@ use std::{sync::Arc, time::Duration};
 
 use serde::Serialize;
 
-use super::{Client, Error, Head, Keep, Kind, Method, Phase, Response, Retry, Timeouts, Url};
-use crate::host::{Access, Host as _, Id};
+use super::{
+    defaults::Defaults,
+    error::{Error, Kind},
+    message::{Head, Keep, Method, Timeouts},
+    prepared::Prepared,
+    response::Response,
+    retry::Retry,
+    url::Url,
+};
+use crate::{access::Access, host::Host as _};
 
-/// How often a blocking request asks whether the call is still wanted.
-const CHECK: Duration = Duration::from_secs(1);
-
-/// A request that is being built; from [`Client`].
+/// A request that is being built; from [`Client`](super::Client).
 #[derive(Debug)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct Request {
-    client: Client,
+    host: Access,
+    max_body: u64,
     method: Method,
     url: Url,
     headers: Vec<(String, String)>,
@@ -28,8 +34,8 @@ pub struct Request {
 }
 
 impl Request {
-    pub(super) fn new(client: &Client, method: Method, url: &str) -> Self {
-        let parsed = match &client.base {
+    pub(super) fn new(host: &Access, defaults: &Defaults, method: Method, url: &str) -> Self {
+        let parsed = match &defaults.base {
             Some(base) => base.join(url),
             None => Url::parse(url),
         };
@@ -45,13 +51,14 @@ impl Request {
             }
         };
         Self {
-            client: client.clone(),
+            host: host.clone(),
+            max_body: defaults.max_body,
             method,
             url,
-            headers: client.headers.clone(),
+            headers: defaults.headers.clone(),
             body: Vec::new(),
-            timeouts: client.timeouts,
-            retry: client.retry.clone(),
+            timeouts: defaults.timeouts,
+            retry: defaults.retry.clone(),
             mistake,
         }
     }
@@ -119,7 +126,7 @@ impl Request {
     ///
     /// [`Error`], whose [`kind`](Error::kind) says why there is no answer.
     pub fn send(self) -> Result<Response, Error> {
-        let (host, method, retry) = (self.client.host.clone(), self.method, self.retry.clone());
+        let (host, method, retry) = (self.host.clone(), self.method, self.retry.clone());
         let prepared = self.prepare()?;
         let mut attempt = 1;
         loop {
@@ -161,7 +168,7 @@ impl Request {
             headers,
             timeouts: self.timeouts,
         };
-        let host = self.client.host;
+        let host = self.host;
         match host.http_prepare(&head) {
             Ok(id) => Ok(Prepared {
                 host,
@@ -169,81 +176,9 @@ impl Request {
                 label,
                 body: self.body,
                 total: self.timeouts.total,
-                keep: Keep::UpTo(self.client.max_body),
+                keep: Keep::UpTo(self.max_body),
             }),
             Err(kind) => Err(Error::new(&label, kind)),
         }
-    }
-}
-
-/// A request that can be sent many times; from [`Request::prepare`].
-pub struct Prepared {
-    host: Access,
-    id: Id,
-    pub(super) label: Arc<str>,
-    body: Vec<u8>,
-    pub(super) total: Option<Duration>,
-    keep: Keep,
-}
-
-impl std::fmt::Debug for Prepared {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Prepared").field(&self.label).finish()
-    }
-}
-
-impl Prepared {
-    /// Reads and counts the bodies of answers without keeping them, and does
-    /// not look at their headers. For load generators: it saves most of the
-    /// work in the component.
-    #[must_use]
-    pub fn discard_body(mut self) -> Self {
-        self.keep = Keep::Count;
-        self
-    }
-
-    pub(super) fn start(&self) -> Result<Id, Kind> {
-        self.host.http_start(self.id, &self.body, self.keep)
-    }
-
-    pub(super) fn error(&self, kind: Kind) -> Error {
-        Error::new(&self.label, kind)
-    }
-
-    fn exchange(&self, host: &Access) -> Result<Response, Error> {
-        let start = self.total.map(|total| (host.now(), total));
-        let exchange = self.start().map_err(|kind| self.error(kind))?;
-        let give_up = |kind| {
-            host.http_abort(exchange);
-            self.error(kind)
-        };
-        let mut ready = Vec::with_capacity(1);
-        loop {
-            let now = host.now();
-            let mut deadline = now + CHECK;
-            if let Some((began, total)) = start {
-                if now >= began + total {
-                    return Err(give_up(Kind::Timeout(Phase::Total)));
-                }
-                deadline = deadline.min(began + total);
-            }
-            ready.clear();
-            host.http_wait(&[exchange], Some(deadline), &mut ready);
-            if ready.is_empty() {
-                host.check()
-                    .map_err(|cancelled| give_up(cancelled.into()))?;
-            } else if let Some(outcome) = host.http_advance(exchange) {
-                return match outcome {
-                    Ok(reply) => Ok(Response::new(&self.label, reply)),
-                    Err(kind) => Err(self.error(kind)),
-                };
-            }
-        }
-    }
-}
-
-impl Drop for Prepared {
-    fn drop(&mut self) {
-        self.host.http_forget(self.id);
     }
 }

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-use super::{Error, Kind, Reply, error::beginning};
+use super::{
+    error::{Error, Kind, beginning},
+    message::Reply,
+};
 use crate::json;
 
 /// An answer, whatever its status: ask [`ok`](Self::ok) for a success.

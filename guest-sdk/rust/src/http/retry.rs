@@ -7,8 +7,8 @@
 
 use std::time::Duration;
 
-use super::{Error, Method, Response, date};
-use crate::host::{Access, Host as _};
+use super::{date, error::Error, message::Method, response::Response};
+use crate::{access::Access, host::Host as _};
 
 /// How often and how patiently a request is repeated.
 #[derive(Debug, Clone, PartialEq, Eq)]

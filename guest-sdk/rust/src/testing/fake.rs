@@ -6,14 +6,17 @@ use std::{
     time::Duration,
 };
 
-use super::{LINES, http::Server};
+use super::{http::Server, lines::LINES};
 use crate::{
-    actions,
-    context::Report,
+    actions::outcome as actions,
     failure::Cancelled,
     host::{Host, Id},
-    http::{Head, Keep, Kind, Reply},
-    store,
+    http::{
+        error::Kind,
+        message::{Head, Keep, Reply},
+    },
+    report::Report,
+    store::error as store,
 };
 
 /// When the test begins: 2023-11-14 22:13:20 UTC.

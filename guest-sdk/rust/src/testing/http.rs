@@ -6,13 +6,16 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     host::Id,
-    http::{self, Head, Keep, Kind, Method},
+    http::{
+        error::Kind,
+        message::{self, Head, Keep, Method},
+    },
 };
 
 /// How the application under test replies to one request.
 #[derive(Debug, Clone)]
 pub struct Reply {
-    outcome: Result<http::Reply, Kind>,
+    outcome: Result<message::Reply, Kind>,
     takes: Duration,
     times: usize,
 }
@@ -21,9 +24,9 @@ impl Reply {
     /// An empty body with this status.
     pub fn status(status: u16) -> Self {
         Self {
-            outcome: Ok(http::Reply {
+            outcome: Ok(message::Reply {
                 status,
-                ..http::Reply::default()
+                ..message::Reply::default()
             }),
             takes: Duration::from_millis(1),
             times: 1,
@@ -106,7 +109,7 @@ pub struct Sent {
     /// The body.
     pub body: Vec<u8>,
     /// How long its parts may take.
-    pub timeouts: http::Timeouts,
+    pub timeouts: message::Timeouts,
 }
 
 impl Sent {
@@ -133,7 +136,7 @@ pub(super) struct Server {
     script: Vec<(Method, String, Reply)>,
     handlers: Vec<(Method, String, Handler)>,
     prepared: Vec<Rc<Sent>>,
-    running: BTreeMap<Id, (Duration, Result<http::Reply, Kind>)>,
+    running: BTreeMap<Id, (Duration, Result<message::Reply, Kind>)>,
     next: Id,
     requests: Vec<Rc<Sent>>,
 }
@@ -184,7 +187,7 @@ impl Server {
         let outcome = reply.outcome.and_then(|reply| match keep {
             Keep::UpTo(limit) if reply.received > limit => Err(Kind::TooLarge(limit)),
             Keep::UpTo(_) => Ok(reply),
-            Keep::Count => Ok(http::Reply {
+            Keep::Count => Ok(message::Reply {
                 body: Vec::new(),
                 headers: Vec::new(),
                 ..reply
@@ -227,7 +230,7 @@ impl Server {
         self.running.get(&id).map(|(at, _)| *at).unwrap_or_default()
     }
 
-    pub(super) fn finish(&mut self, id: Id) -> Result<http::Reply, Kind> {
+    pub(super) fn finish(&mut self, id: Id) -> Result<message::Reply, Kind> {
         let gone = || Err(Kind::Broken("the exchange is over".to_owned()));
         self.running
             .remove(&id)

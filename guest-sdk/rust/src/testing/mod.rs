@@ -36,23 +36,27 @@
 //! What is not scripted is an error: an unexpected request, and a scripted
 //! reply that nobody fetched, make the test panic.
 
-mod fake;
+pub(crate) mod fake;
 mod http;
+pub(crate) mod lines;
 
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use std::{rc::Rc, time::Duration};
 
-pub(crate) use fake::Fake;
-pub use http::{Reply, Sent};
-
+use self::{fake::Fake, lines::LINES};
+pub use self::{
+    http::{Reply, Sent},
+    lines::Line,
+};
 use crate::{
     actions,
-    context::{Context, Report},
+    context::Context,
     driver::{self, Adjust, Measure, RawStep},
     failure::Failure,
     host::Host as HostCalls,
     http::Method,
     logger,
     model::{Adjustment, Application, Measurement, Metric},
+    report::Report,
     request::{AdjustRequest, MeasureRequest},
 };
 
@@ -89,17 +93,6 @@ pub struct Run<T> {
     pub requests: Vec<Rc<Sent>>,
     /// What was written for the operator.
     pub logs: Vec<Line>,
-}
-
-/// A line of the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
-    /// How important it is.
-    pub level: log::Level,
-    /// Who wrote it.
-    pub target: String,
-    /// Its text.
-    pub message: String,
 }
 
 impl<T> Run<T> {
@@ -302,17 +295,4 @@ impl Drop for Host {
             );
         }
     }
-}
-
-thread_local! {
-    static LINES: RefCell<Vec<Line>> = const { RefCell::new(Vec::new()) };
-}
-
-pub(crate) fn write_log(record: &log::Record<'_>) {
-    let line = Line {
-        level: record.level(),
-        target: record.target().to_owned(),
-        message: record.args().to_string(),
-    };
-    LINES.with_borrow_mut(|lines| lines.push(line));
 }

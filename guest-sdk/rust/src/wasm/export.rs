@@ -3,7 +3,7 @@
 
 use std::{marker::PhantomData, rc::Rc, time::Duration};
 
-use super::Imports;
+use super::imports::Imports;
 use crate::{
     bindings::{
         adjust_world::exports::servo::driver::adjust as adjust_world,

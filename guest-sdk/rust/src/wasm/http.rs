@@ -26,7 +26,10 @@ use wasip2::{
 
 use crate::{
     host::Id,
-    http::{Head, Keep, Kind, Method, Phase, Reply},
+    http::{
+        error::{Kind, Phase},
+        message::{Head, Keep, Method, Reply, Timeouts},
+    },
 };
 
 /// The largest write that hosts promise to take in one piece.
@@ -49,7 +52,7 @@ struct Template {
     authority: String,
     path_and_query: String,
     headers: Fields,
-    timeouts: crate::http::Timeouts,
+    timeouts: Timeouts,
 }
 
 struct Exchange {
@@ -287,7 +290,7 @@ fn write(outgoing: OutgoingBody, body: &[u8]) {
     let _ = OutgoingBody::finish(outgoing, None);
 }
 
-fn options(timeouts: &crate::http::Timeouts) -> Option<RequestOptions> {
+fn options(timeouts: &Timeouts) -> Option<RequestOptions> {
     if timeouts
         .connect
         .or(timeouts.first_byte)
