@@ -12,11 +12,13 @@
 
 #![forbid(unsafe_code)]
 
+mod attempts;
 mod call;
 mod counters;
 mod record;
 mod sink;
 
+pub use attempts::{Attempt, AttemptList, Attempts};
 pub use call::CallAudit;
 pub use counters::{Count, Counters, LimitHits};
 pub use record::{Capability, Owner, Reason, Record, Verdict};

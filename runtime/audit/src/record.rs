@@ -149,6 +149,8 @@ names! {
         Rate = "rate",
         /// What is granted is granted for reading only.
         ReadOnly = "read-only",
+        /// It is a dry run, in which nothing is changed.
+        DryRun = "dry-run",
         /// A limit of the budget.
         Limit = "limit",
         /// The call was cancelled.

@@ -18,7 +18,7 @@ use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use tokio::time::{Instant, Sleep};
 
 use crate::client::Answer;
-use crate::error::{Phase, SendError, find, protocol};
+use crate::error::{Phase, ProtocolFailure, SendError, find, protocol};
 use crate::exchange::{Exchange, Tally};
 use crate::meter::{Clock, InFlight};
 
@@ -49,7 +49,7 @@ pub enum BodyError {
     Timeout(Phase),
     /// The other side broke the protocol, or went away.
     #[error("the exchange failed: {0}")]
-    Protocol(&'static str),
+    Protocol(ProtocolFailure),
     /// The one who makes the body gave up.
     #[error("the body was given up by its sender")]
     Aborted(#[source] Box<dyn Error + Send + Sync>),
@@ -66,7 +66,7 @@ impl BodyError {
                 SendError::Request("the body is not as long as its content-length says")
             }
             Self::Timeout(phase) => SendError::Timeout(*phase),
-            Self::Protocol(what) => SendError::Protocol(what),
+            Self::Protocol(what) => SendError::Protocol(*what),
             Self::Aborted(_) => SendError::Request("the body was given up by its sender"),
         }
     }
@@ -264,7 +264,7 @@ impl Open {
                 Some(Ok(Err(_trailers))) => {}
                 Some(Err(error)) => {
                     let what = find::<hyper::Error>(error.as_ref())
-                        .map_or("the connection was closed in the middle", protocol);
+                        .map_or(ProtocolFailure::Closed, protocol);
                     return Poll::Ready(Some(Err(BodyError::Protocol(what))));
                 }
                 None => return Poll::Ready(None),

@@ -38,7 +38,8 @@ use tower::{Layer, Service};
 use crate::body::Body;
 use crate::credential::{Stamps, load_identity, stamps};
 use crate::error::{
-    ConnectTimedOut, CredentialFailure, EgressError, Failure, Phase, SendError, classify,
+    ConnectTimedOut, CredentialFailure, EgressError, Failure, Phase, ProtocolFailure, SendError,
+    classify,
 };
 use crate::gate::Gate;
 use crate::meter::Clock;
@@ -271,9 +272,7 @@ impl Lost {
         match self {
             Self::Client(error) => classify(error.as_ref()),
             Self::Timeout(phase) => Failure::Send(SendError::Timeout(*phase)),
-            Self::Switched => {
-                Failure::Send(SendError::Protocol("the other side switched protocols"))
-            }
+            Self::Switched => Failure::Send(SendError::Protocol(ProtocolFailure::Switched)),
         }
     }
 

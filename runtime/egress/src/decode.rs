@@ -25,6 +25,7 @@ use http_body::{Body as _, Frame};
 use http_body_util::BodyExt;
 
 use crate::body::{Body, BodyError, EMPTY_IN_A_ROW, Incoming};
+use crate::error::ProtocolFailure;
 
 /// Bytes that come out in one step.
 const STEP: usize = 16 << 10;
@@ -162,8 +163,7 @@ struct Decoded {
     over: bool,
 }
 
-const NOT_WHAT_IT_SAYS: BodyError =
-    BodyError::Protocol("the body is not what its content-encoding says");
+const NOT_WHAT_IT_SAYS: BodyError = BodyError::Protocol(ProtocolFailure::Encoding);
 
 impl Decoded {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {

@@ -112,7 +112,11 @@ pub enum SendError {
     Credential(CredentialFailure),
     /// The other side broke the protocol, or went away.
     #[error("the exchange failed: {0}")]
-    Protocol(&'static str),
+    Protocol(ProtocolFailure),
+    /// The call is a dry run, and the request is no read. Nothing left this
+    /// machine.
+    #[error("this is a dry run: the request is not sent")]
+    DryRun,
     /// A fault of this host; the log has the details.
     #[error("the host could not send the request")]
     Internal,
@@ -140,6 +144,30 @@ pub enum CredentialFailure {
          it; let it undo encodings with `limits: {{ decompressed_bytes: ... }}`"
     )]
     Encoded,
+}
+
+/// How the other side broke off an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProtocolFailure {
+    /// The head of the response has too many fields or too long ones.
+    #[error("the head of the response is too large")]
+    HeadTooLarge,
+    /// What came is not HTTP.
+    #[error("the response is not valid HTTP")]
+    Invalid,
+    /// The connection was closed before the response was whole.
+    #[error("the connection was closed in the middle")]
+    Closed,
+    /// The body cannot be decoded.
+    #[error("the body is not what its content-encoding says")]
+    Encoding,
+    /// The other side answered with another protocol.
+    #[error("the other side switched protocols")]
+    Switched,
+    /// Anything else.
+    #[error("the exchange was broken off")]
+    Broken,
 }
 
 /// Why there is no connection.
@@ -327,19 +355,19 @@ pub(crate) fn classify(error: &(dyn Error + 'static)) -> Failure {
             _ => ConnectFailure::Other,
         })
     } else {
-        SendError::Protocol("the exchange was broken off")
+        SendError::Protocol(ProtocolFailure::Broken)
     })
 }
 
-pub(crate) fn protocol(error: &hyper::Error) -> &'static str {
+pub(crate) fn protocol(error: &hyper::Error) -> ProtocolFailure {
     if error.is_parse_too_large() {
-        "the head of the response is too large"
+        ProtocolFailure::HeadTooLarge
     } else if error.is_parse() {
-        "the response is not valid HTTP"
+        ProtocolFailure::Invalid
     } else if error.is_incomplete_message() || ended_early(error) {
-        "the connection was closed in the middle"
+        ProtocolFailure::Closed
     } else {
-        "the exchange was broken off"
+        ProtocolFailure::Broken
     }
 }
 

@@ -13,7 +13,7 @@ use crate::error::SendError;
 
 /// Fields of a request, and their bytes together. Servers refuse more than 100
 /// fields or 8 to 64 KiB.
-const MOST_FIELDS: usize = 100;
+pub(crate) const MOST_FIELDS: usize = 100;
 const MOST_BYTES: usize = 64 * 1024;
 
 /// Fields that would change the connection, or speak for a proxy.

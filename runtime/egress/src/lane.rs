@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue, Request, Response, Uri, header, request};
+use http::{HeaderMap, HeaderValue, Request, Response, Uri, header};
 use http_body::Body as _;
 use http_body_util::BodyExt;
-use servo_audit::{Auditor, CallAudit, Capability, Owner, Reason, Record, Verdict};
-use servo_policy::{Allowed, Denial, Host, HttpGrant, HttpRules, Rate, RequestHead, RuleId};
+use servo_audit::{Attempts, Auditor, CallAudit, Capability, Owner, Reason, Record, Verdict};
+use servo_policy::{
+    Allowed, Denial, Host, HttpGrant, HttpRules, Method, Rate, RequestHead, RuleId,
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout_at;
 use url::Url;
@@ -15,6 +17,7 @@ use crate::body::{Body, Incoming, Outgoing};
 use crate::client::{Clients, Keep, exchange_heads};
 use crate::credential::{Attached, Draft, Keeper, Report};
 use crate::decode;
+use crate::dry_run::{only_reads, weigh};
 use crate::error::{EgressError, Failure, Limit, Phase, Quota, SendError};
 use crate::exchange::{Exchange, reason_of};
 use crate::gate::Gate;
@@ -161,23 +164,57 @@ impl Lane {
         call: &CallMeter,
         timeouts: Timeouts,
     ) -> Result<Response<Body>, SendError> {
-        let lane = &self.0;
         let (parts, body) = request.into_parts();
+        let ask = Ask {
+            head: RequestHead {
+                method: parts.method.as_str(),
+                scheme: parts.uri.scheme_str().unwrap_or_default(),
+                authority: parts.uri.authority().map_or("", |a| a.as_str()),
+                path_and_query: parts.uri.path_and_query().map_or("", |p| p.as_str()),
+            },
+            headers: Ok(parts.headers),
+            body,
+            room: u64::MAX,
+        };
+        self.exchange(ask, call, timeouts).await
+    }
+
+    /// The pipeline itself. Every request of a driver goes through here.
+    pub(crate) async fn exchange(
+        &self,
+        ask: Ask<'_>,
+        call: &CallMeter,
+        timeouts: Timeouts,
+    ) -> Result<Response<Body>, SendError> {
+        let lane = &self.0;
+        let Ask {
+            head,
+            headers,
+            body,
+            room,
+        } = ask;
 
         // 1. Decide, on the canonical form. From here on the exchange leaves
         //    its record whatever happens.
-        let allowed = lane.decide(&parts, call)?;
+        let allowed = lane.decide(&head, call)?;
         let (Some(grant), Some(way)) =
             (lane.rules.get(allowed.rule), lane.ways.get(allowed.rule.0))
         else {
             return Err(SendError::Internal);
         };
-        let limits = call.limits().within(&grant.limits);
+        let limits = call.limits().within(&grant.limits).with_room(room);
+        if let Some(attempts) = call.holds_back()
+            && !only_reads(grant, allowed.method)
+        {
+            let until = call.clock(&limits, timeouts).end;
+            let bytes = weigh(body, limits.request_bytes, until).await;
+            return Err(lane.hold_back(call, &allowed, attempts, bytes));
+        }
         let mut exchange = Exchange::begin(lane, call, allowed.rule, summary(&allowed), limits);
 
         // 2. Check the head, and make a new one; nothing of the guest's own URL
         //    is left.
-        let mut headers = parts.headers;
+        let mut headers = headers.map_err(|error| exchange.fail(error))?;
         let checked = check(&mut headers, &body, limits.request_bytes, &allowed);
         let Checked {
             wishes,
@@ -217,8 +254,9 @@ impl Lane {
         }
         // The credential comes last, after everything a guest can influence.
         let (mut body, mut declared) = (body, declared);
+        let method = sent_as(allowed.method);
         let draft = Draft {
-            method: &parts.method,
+            method: &method,
             target: &allowed.target,
             headers: &mut headers,
             body: &mut body,
@@ -237,7 +275,7 @@ impl Lane {
             body = Outgoing::of(body, declared, &exchange);
         }
         let mut outgoing = Request::new(body);
-        *outgoing.method_mut() = parts.method;
+        *outgoing.method_mut() = method;
         *outgoing.uri_mut() = uri;
         *outgoing.headers_mut() = headers;
 
@@ -267,7 +305,7 @@ impl Lane {
             .map_err(|error| exchange.fail(error))?;
         let body = Incoming::new(body, clock, exchange, held);
         let mut body = match grant.limits.decompressed_bytes {
-            Some(most) => decode::undo(&mut parts, body, most),
+            Some(most) => decode::undo(&mut parts, body, most.min(room)),
             None => body.boxed_unsync(),
         };
         if let Some(seen) = attached {
@@ -343,14 +381,31 @@ impl Inner {
         })
     }
 
-    fn decide(&self, parts: &request::Parts, call: &CallMeter) -> Result<Allowed, SendError> {
-        let head = RequestHead {
-            method: parts.method.as_str(),
-            scheme: parts.uri.scheme_str().unwrap_or_default(),
-            authority: parts.uri.authority().map_or("", |a| a.as_str()),
-            path_and_query: parts.uri.path_and_query().map_or("", |p| p.as_str()),
-        };
-        self.rules.decide(&head).map_err(|denial| {
+    /// Records a request that a dry run does not send.
+    fn hold_back(
+        &self,
+        call: &CallMeter,
+        allowed: &Allowed,
+        attempts: &Attempts,
+        bytes: u64,
+    ) -> SendError {
+        let (method, url) = (allowed.method.as_str(), allowed.target.url());
+        attempts.note(self.capability, &format!("{method} {url}"), bytes);
+        call.refused();
+        let what = summary(allowed);
+        let record = Record::denied(self.owner(), "", self.capability, &what, Reason::DryRun);
+        self.record(
+            call,
+            &Record {
+                rule: self.index_of(allowed.rule),
+                ..record
+            },
+        );
+        SendError::DryRun
+    }
+
+    fn decide(&self, head: &RequestHead<'_>, call: &CallMeter) -> Result<Allowed, SendError> {
+        self.rules.decide(head).map_err(|denial| {
             call.refused();
             self.ledger.denied(denial.request());
             let reason = reason_of(denial.reason());
@@ -374,6 +429,28 @@ impl Inner {
             Err(_) => return Err(SendError::Timeout(Phase::Place)),
         };
         Ok(held.and_of_process(place))
+    }
+}
+
+/// A request that nobody has decided on.
+pub(crate) struct Ask<'a> {
+    pub(crate) head: RequestHead<'a>,
+    /// Its fields, or why they are none.
+    pub(crate) headers: Result<HeaderMap, SendError>,
+    pub(crate) body: Body,
+    /// The most bytes of a response's body that its receiver has room for.
+    pub(crate) room: u64,
+}
+
+fn sent_as(method: Method) -> http::Method {
+    match method {
+        Method::Get => http::Method::GET,
+        Method::Head => http::Method::HEAD,
+        Method::Post => http::Method::POST,
+        Method::Put => http::Method::PUT,
+        Method::Patch => http::Method::PATCH,
+        Method::Delete => http::Method::DELETE,
+        Method::Options => http::Method::OPTIONS,
     }
 }
 

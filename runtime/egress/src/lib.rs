@@ -2,9 +2,10 @@
 //!
 //! A guest's request is decided on in canonical form ([`servo_policy`]),
 //! metered, given a vetted address, rebuilt, and only then sent; what comes
-//! back is capped and timed. One module does each step, and [`Lane::send`] is
-//! the only place that puts them in order, so that no second path can forget
-//! one. A [`Gate`] is made once per process, a [`Lane`] once per driver of a
+//! back is capped and timed. One module does each step, and one function of
+//! [`Lane`] is the only place that puts them in order, so that no second path can
+//! forget one: [`Lane::send`], for bodies that are streamed, and [`Lane::fetch`],
+//! for whole ones, both end there. A [`Gate`] is made once per process, a [`Lane`] once per driver of a
 //! servo: connections, TLS sessions and counters belong to a lane and to one
 //! of its rules, and are never shared with another owner.
 
@@ -14,8 +15,10 @@ mod body;
 mod client;
 mod credential;
 mod decode;
+mod dry_run;
 mod error;
 mod exchange;
+mod fetch;
 mod gate;
 mod headers;
 mod lane;
@@ -29,8 +32,10 @@ mod tls;
 pub use body::{Body, BodyError, empty, full};
 pub use client::STREAM_BYTES;
 pub use error::{
-    ConnectFailure, CredentialFailure, EgressError, Phase, Quota, SendError, TlsFailure,
+    ConnectFailure, CredentialFailure, EgressError, Phase, ProtocolFailure, Quota, SendError,
+    TlsFailure,
 };
+pub use fetch::{FetchError, WholeRequest, WholeResponse};
 pub use gate::{Gate, GateBuilder, HOST_REQUESTS};
 pub use lane::Lane;
 pub use ledger::{DenialCount, Ledger, LedgerSnapshot, RuleUse};

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use servo_audit::CallAudit;
+use servo_audit::{Attempts, CallAudit};
 use servo_policy::{Budget, Rate, RuleLimits};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
@@ -32,6 +32,8 @@ pub struct Timeouts {
     pub first_byte: Option<Duration>,
     /// Silence between two pieces of the response body.
     pub between_bytes: Option<Duration>,
+    /// The whole exchange.
+    pub total: Option<Duration>,
 }
 
 /// The meter of one call, over all its steps. Cheap to clone; clones share it.
@@ -39,6 +41,8 @@ pub struct Timeouts {
 pub struct CallMeter {
     inner: Arc<Inner>,
     audit: Option<CallAudit>,
+    /// In a dry run: takes what is held back.
+    dry_run: Option<Attempts>,
 }
 
 #[derive(Debug)]
@@ -80,6 +84,14 @@ impl Limits {
             ..self
         }
     }
+
+    /// These, for a receiver that has room for so many bytes of a body.
+    pub(crate) fn with_room(self, room: u64) -> Self {
+        Self {
+            response_bytes: self.response_bytes.min(room),
+            ..self
+        }
+    }
 }
 
 /// What a call has used. Can be stored with the call and given to the meter of
@@ -107,7 +119,7 @@ pub(crate) struct Clock {
     pub(crate) idle: Duration,
     /// The limits behind these times; none where the guest's own wish is
     /// shorter.
-    end_limit: Limit,
+    end_limit: Option<Limit>,
     connect_limit: Option<Limit>,
     idle_limit: Option<Limit>,
 }
@@ -118,7 +130,7 @@ impl Clock {
         match phase {
             Phase::Connect => self.connect_limit,
             Phase::Idle => self.idle_limit,
-            Phase::Total => Some(self.end_limit),
+            Phase::Total => self.end_limit,
             // Ends before the whole only where the guest wants it to.
             Phase::FirstByte => None,
             Phase::Place => Some(Limit::Places),
@@ -191,6 +203,7 @@ impl CallMeter {
         Self {
             inner: Arc::new(inner),
             audit: None,
+            dry_run: None,
         }
     }
 
@@ -202,6 +215,21 @@ impl CallMeter {
             audit: Some(audit),
             ..self
         }
+    }
+
+    /// The same meter for a dry run: only what reads is sent, and everything
+    /// else goes to `attempts`.
+    #[must_use]
+    pub fn dry_run(self, attempts: Attempts) -> Self {
+        Self {
+            dry_run: Some(attempts),
+            ..self
+        }
+    }
+
+    /// Where what is held back goes, if this is a dry run.
+    pub(crate) fn holds_back(&self) -> Option<&Attempts> {
+        self.dry_run.as_ref()
     }
 
     pub(crate) fn audit(&self) -> Option<&CallAudit> {
@@ -272,7 +300,8 @@ impl CallMeter {
             wish.map_or(most, |wish| wish.clamp(SHORTEST, most.max(SHORTEST)))
         };
         let ours = |time: Duration, most: Duration, limit| (time >= most).then_some(limit);
-        let own_end = now + limits.request_time;
+        let request_time = clamp(wishes.total, limits.request_time);
+        let own_end = now + request_time;
         let end = own_end.min(self.inner.deadline);
         let connect = clamp(wishes.connect, limits.connect_time);
         let idle = clamp(wishes.between_bytes, limits.idle_time);
@@ -282,9 +311,9 @@ impl CallMeter {
             connect,
             idle,
             end_limit: if own_end <= self.inner.deadline {
-                Limit::RequestTime
+                ours(request_time, limits.request_time, Limit::RequestTime)
             } else {
-                Limit::Wall
+                Some(Limit::Wall)
             },
             connect_limit: ours(connect, limits.connect_time, Limit::ConnectTime),
             idle_limit: ours(idle, limits.idle_time, Limit::IdleTime),

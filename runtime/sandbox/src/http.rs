@@ -87,6 +87,7 @@ impl WasiHttpHooks for Hooks {
             connect: options.connect_timeout,
             first_byte: options.first_byte_timeout,
             between_bytes: options.between_bytes_timeout,
+            total: None,
         };
         let request = request.map(|body| {
             body.map_err(|error| BodyError::Aborted(Box::new(error)))
@@ -120,7 +121,7 @@ fn error_code(error: SendError) -> Error {
     use servo_egress::{ConnectFailure, Phase, Quota, TlsFailure};
 
     match error {
-        SendError::Denied(_) => Error::HttpRequestDenied,
+        SendError::Denied(_) | SendError::DryRun => Error::HttpRequestDenied,
         SendError::AddressDenied(_) => Error::DestinationIpProhibited,
         SendError::Resolve => Error::DnsError {
             rcode: None,
