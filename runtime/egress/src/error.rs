@@ -5,14 +5,12 @@
 //! the host or the text of a lower layer's error.
 
 use std::error::Error;
-use std::fmt;
-use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use servo_policy::{AddressClass, Denial, Rate};
+use servo_policy::{Denial, Rate};
 
-use crate::BodyError;
+use crate::tls::identity::IdentityError;
 
 /// A gate or a lane that could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -51,8 +49,17 @@ pub enum EgressError {
     Identity {
         /// The index of the rule.
         rule: usize,
-        /// What is wrong, with the file.
-        problem: String,
+        /// The file, and what is wrong with it.
+        problem: IdentityError,
+    },
+    /// A client certificate for connections that have none.
+    #[error(
+        "grants.http[{rule}]: its client certificate cannot be used: plain http has none; write \
+         https"
+    )]
+    IdentityOverHttp {
+        /// The index of the rule.
+        rule: usize,
     },
     /// The TLS library refuses our settings.
     #[error("TLS cannot be set up: {0}")]
@@ -120,6 +127,53 @@ pub enum SendError {
     /// A fault of this host; the log has the details.
     #[error("the host could not send the request")]
     Internal,
+}
+
+/// A body that ended before its end.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BodyError {
+    /// Larger than the call may send or receive.
+    #[error("the body is larger than the {limit} bytes allowed")]
+    TooLarge {
+        /// The limit, in bytes.
+        limit: u64,
+    },
+    /// Larger than the rule allows once its encoding is undone.
+    #[error("the body is larger than the {limit} bytes allowed once its encoding is undone")]
+    TooLargeDecoded {
+        /// The limit, in bytes.
+        limit: u64,
+    },
+    /// More or less than `content-length` said.
+    #[error("the body is not as long as its content-length says")]
+    Length,
+    /// A limit of time.
+    #[error("timed out: {0}")]
+    Timeout(Phase),
+    /// The other side broke the protocol, or went away.
+    #[error("the exchange failed: {0}")]
+    Protocol(ProtocolFailure),
+    /// The one who makes the body gave up.
+    #[error("the body was given up by its sender")]
+    Aborted(#[source] Box<dyn Error + Send + Sync>),
+}
+
+impl BodyError {
+    /// The same failure, seen by the one who waits for the response.
+    pub fn as_send_error(&self) -> SendError {
+        match self {
+            Self::TooLarge { limit } | Self::TooLargeDecoded { limit } => {
+                SendError::TooLarge { limit: *limit }
+            }
+            Self::Length => {
+                SendError::Request("the body is not as long as its content-length says")
+            }
+            Self::Timeout(phase) => SendError::Timeout(*phase),
+            Self::Protocol(what) => SendError::Protocol(*what),
+            Self::Aborted(_) => SendError::Request("the body was given up by its sender"),
+        }
+    }
 }
 
 /// Why a rule's credential could not be used. The host's log says more.
@@ -295,119 +349,4 @@ impl Limit {
             Self::Places => "host_requests",
         }
     }
-}
-
-/// All addresses of a host are refused; holds the class of the first.
-#[derive(Debug)]
-pub(crate) struct AddressRefused(pub(crate) AddressClass);
-
-/// A name that has no address, and what the resolver said.
-#[derive(Debug, thiserror::Error)]
-#[error("the name could not be resolved")]
-pub(crate) struct ResolveFailed(#[source] pub(crate) Option<io::Error>);
-
-/// A connection that was not there in time.
-#[derive(Debug)]
-pub(crate) struct ConnectTimedOut;
-
-macro_rules! marker {
-    ($name:ident, $text:literal) => {
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str($text)
-            }
-        }
-        impl Error for $name {}
-    };
-}
-
-marker!(AddressRefused, "every address of the host is refused");
-marker!(ConnectTimedOut, "no connection in time");
-
-/// What a failed exchange was really about.
-pub(crate) enum Failure {
-    Address(AddressClass),
-    Send(SendError),
-}
-
-/// Sorts an error of the HTTP client by what caused it, looking through every
-/// layer that wrapped the cause.
-pub(crate) fn classify(error: &(dyn Error + 'static)) -> Failure {
-    if let Some(AddressRefused(class)) = find(error) {
-        return Failure::Address(*class);
-    }
-    Failure::Send(if find::<ResolveFailed>(error).is_some() {
-        SendError::Resolve
-    } else if find::<ConnectTimedOut>(error).is_some() {
-        SendError::Timeout(Phase::Connect)
-    } else if let Some(body) = find::<BodyError>(error) {
-        body.as_send_error()
-    } else if let Some(tls) = find::<rustls::Error>(error) {
-        SendError::Tls(tls_failure(tls))
-    } else if let Some(hyper) = find::<hyper::Error>(error) {
-        SendError::Protocol(protocol(hyper))
-    } else if let Some(io) = find::<io::Error>(error) {
-        SendError::Connect(match io.kind() {
-            io::ErrorKind::ConnectionRefused => ConnectFailure::Refused,
-            io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
-                ConnectFailure::Unreachable
-            }
-            _ => ConnectFailure::Other,
-        })
-    } else {
-        SendError::Protocol(ProtocolFailure::Broken)
-    })
-}
-
-pub(crate) fn protocol(error: &hyper::Error) -> ProtocolFailure {
-    if error.is_parse_too_large() {
-        ProtocolFailure::HeadTooLarge
-    } else if error.is_parse() {
-        ProtocolFailure::Invalid
-    } else if error.is_incomplete_message() || ended_early(error) {
-        ProtocolFailure::Closed
-    } else {
-        ProtocolFailure::Broken
-    }
-}
-
-/// Inside a body hyper says so with an `io::Error`.
-fn ended_early(error: &hyper::Error) -> bool {
-    find::<io::Error>(error).is_some_and(|error| error.kind() == io::ErrorKind::UnexpectedEof)
-}
-
-fn tls_failure(error: &rustls::Error) -> TlsFailure {
-    use rustls::CertificateError as Bad;
-    match error {
-        rustls::Error::InvalidCertificate(bad) => match bad {
-            Bad::UnknownIssuer => TlsFailure::UnknownIssuer,
-            Bad::NotValidForName | Bad::NotValidForNameContext { .. } => TlsFailure::WrongName,
-            Bad::Expired
-            | Bad::ExpiredContext { .. }
-            | Bad::NotValidYet
-            | Bad::NotValidYetContext { .. } => TlsFailure::NotValidNow,
-            _ => TlsFailure::Certificate,
-        },
-        _ => TlsFailure::Handshake,
-    }
-}
-
-/// The first error of type `T` in a chain. An `io::Error` hides the error it
-/// wraps from `source`, so it is opened by hand.
-pub(crate) fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<T>() {
-            return Some(found);
-        }
-        if let Some(inner) = error
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref)
-            && let Some(found) = find::<T>(inner)
-        {
-            return Some(found);
-        }
-        next = error.source();
-    }
-    None
 }

@@ -14,15 +14,14 @@ use servo_audit::{Reason, Record, Verdict};
 use servo_policy::{DenialReason, RuleId};
 use tokio::time::Instant;
 
-use crate::body::BodyError;
-use crate::error::{Limit, Phase, SendError};
-use crate::lane::Inner as Lane;
+use crate::account::Account;
+use crate::error::{BodyError, Limit, Phase, SendError};
 use crate::meter::{CallMeter, Clock, Limits};
 
 /// The bytes of one request, counted at once for all who want to know: its
 /// record, its call and its lane.
 pub(crate) struct Tally {
-    lane: Arc<Lane>,
+    account: Arc<Account>,
     call: CallMeter,
     rule: RuleId,
     out: AtomicU64,
@@ -33,13 +32,13 @@ impl Tally {
     pub(crate) fn sent(&self, bytes: u64) {
         self.out.fetch_add(bytes, Ordering::Relaxed);
         self.call.sent(bytes);
-        self.lane.ledger.sent(self.rule, bytes);
+        self.account.ledger.sent(self.rule, bytes);
     }
 
     pub(crate) fn received(&self, bytes: u64) {
         self.back.fetch_add(bytes, Ordering::Relaxed);
         self.call.received(bytes);
-        self.lane.ledger.received(self.rule, bytes);
+        self.account.ledger.received(self.rule, bytes);
     }
 }
 
@@ -70,7 +69,7 @@ enum End {
 
 impl Exchange {
     pub(crate) fn begin(
-        lane: &Arc<Lane>,
+        account: &Arc<Account>,
         call: &CallMeter,
         rule: RuleId,
         what: String,
@@ -78,7 +77,7 @@ impl Exchange {
     ) -> Self {
         Self {
             tally: Arc::new(Tally {
-                lane: Arc::clone(lane),
+                account: Arc::clone(account),
                 call: call.clone(),
                 rule,
                 out: AtomicU64::new(0),
@@ -109,14 +108,14 @@ impl Exchange {
     /// From here on something of it may leave this process.
     pub(crate) fn starts(&mut self) {
         self.under_way = true;
-        self.tally.lane.ledger.used(self.tally.rule);
+        self.tally.account.ledger.used(self.tally.rule);
     }
 
     /// It ends with this error, which is handed back for the one who asked.
     pub(crate) fn fail(&mut self, error: SendError) -> SendError {
         let (reason, limit) = self.cause(&error);
         if let Some(limit) = limit {
-            self.tally.lane.limit_hit(limit);
+            self.tally.account.limit_hit(limit);
         }
         match &error {
             SendError::AddressDenied(_) => self.shut_out(),
@@ -134,7 +133,7 @@ impl Exchange {
 
     fn refuse(&mut self, reason: Reason) {
         self.tally.call.refused();
-        self.tally.lane.ledger.denied(&self.what);
+        self.tally.account.ledger.denied(&self.what);
         self.end = End::Denied(reason);
     }
 
@@ -169,7 +168,7 @@ impl Exchange {
             _ => (None, End::Failed(Reason::None, outcome)),
         };
         if let Some(limit) = limit {
-            self.tally.lane.limit_hit(limit);
+            self.tally.account.limit_hit(limit);
         }
         self.end = end;
     }
@@ -225,20 +224,20 @@ impl Drop for Exchange {
             }
         };
         let Tally {
-            lane,
+            account,
             call,
             rule,
             out,
             back,
         } = &*self.tally;
-        lane.record(
+        account.record(
             call,
             &Record {
-                owner: lane.owner(),
+                owner: account.owner(),
                 call: "",
-                capability: lane.capability(),
+                capability: account.capability(),
                 what: &self.what,
-                rule: lane.index_of(*rule),
+                rule: account.index_of(*rule),
                 verdict,
                 reason,
                 outcome: &outcome,

@@ -14,8 +14,8 @@ use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use servo_policy::RequestHead;
 
-use crate::body::{Body, BodyError, empty, full};
-use crate::error::SendError;
+use crate::body::{Body, empty, full};
+use crate::error::{BodyError, SendError};
 use crate::headers::MOST_FIELDS;
 use crate::lane::{Ask, Lane};
 use crate::meter::{CallMeter, Timeouts};

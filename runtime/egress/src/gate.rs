@@ -1,5 +1,4 @@
-//! What all lanes of a process share: the resolver, the trusted authorities,
-//! and a ceiling on connections.
+//! The process's way out, from which every lane is made.
 
 use std::sync::Arc;
 
@@ -12,19 +11,15 @@ use crate::error::EgressError;
 use crate::lane::Lane;
 use crate::own::OwnLane;
 use crate::resolver::Resolver;
-use crate::tls::Tls;
+use crate::shared::Shared;
+use crate::tls::{Tls, Trust};
 
 /// Requests in flight in the whole process. Each holds a descriptor; half of
 /// the usual limit of 1024 leaves room for kept connections and for files.
 pub const HOST_REQUESTS: usize = 512;
 
 /// The process's way out. One per process.
-pub struct Gate {
-    pub(crate) resolver: Arc<dyn Resolver>,
-    pub(crate) auditor: Auditor,
-    pub(crate) tls: Arc<Tls>,
-    pub(crate) in_flight: Arc<Semaphore>,
-}
+pub struct Gate(Arc<Shared>);
 
 /// A gate to be.
 #[must_use]
@@ -53,13 +48,13 @@ impl GateBuilder {
     pub fn build(self) -> Result<Arc<Gate>, EgressError> {
         let tls = Tls::new();
         // A provider that cannot serve is found now and not at the first https.
-        tls.config(&crate::tls::Trust::Nobody, None)?;
-        Ok(Arc::new(Gate {
+        tls.config(&Trust::Nobody, None)?;
+        Ok(Arc::new(Gate(Arc::new(Shared {
             resolver: self.resolver,
             auditor: self.auditor,
             tls: Arc::new(tls),
             in_flight: Arc::new(Semaphore::new(self.places)),
-        }))
+        }))))
     }
 }
 
@@ -84,18 +79,7 @@ impl Gate {
 
     /// Where its records go, with the counters of all of them.
     pub fn auditor(&self) -> &Auditor {
-        &self.auditor
-    }
-
-    /// The same way out with places of its own, for requests that are made while
-    /// another one holds a place.
-    pub(crate) fn beside(&self, places: usize) -> Arc<Self> {
-        Arc::new(Self {
-            resolver: Arc::clone(&self.resolver),
-            auditor: self.auditor.clone(),
-            tls: Arc::clone(&self.tls),
-            in_flight: Arc::new(Semaphore::new(places)),
-        })
+        &self.0.auditor
     }
 
     /// A lane for one owner. Reads the certificate authorities, certificates and
@@ -105,7 +89,7 @@ impl Gate {
     /// # Errors
     /// An authority, a certificate or a secret that cannot be read or used.
     pub fn lane(self: &Arc<Self>, owner: Owner, rules: HttpRules) -> Result<Lane, EgressError> {
-        Lane::new(Arc::clone(self), owner, rules)
+        Lane::new(&self.0, owner, rules)
     }
 
     /// The way of servo itself to one address that its operator named. Opens no
@@ -114,7 +98,7 @@ impl Gate {
     /// # Errors
     /// The address cannot be called, or nobody can be trusted for it.
     pub fn own_lane(self: &Arc<Self>, owner: Owner, url: Url) -> Result<OwnLane, EgressError> {
-        OwnLane::new(self, owner, url)
+        OwnLane::new(&self.0, owner, url)
     }
 }
 
@@ -129,7 +113,7 @@ impl std::fmt::Debug for GateBuilder {
 impl std::fmt::Debug for Gate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Gate")
-            .field("in_flight_left", &self.in_flight.available_permits())
+            .field("in_flight_left", &self.0.in_flight.available_permits())
             .finish_non_exhaustive()
     }
 }

@@ -8,7 +8,6 @@
 
 use http::header::{self, HeaderMap, HeaderName};
 
-use crate::client::Keep;
 use crate::error::SendError;
 
 /// Fields of a request, and their bytes together. Servers refuse more than 100
@@ -68,6 +67,13 @@ const DROPPED_FROM_RESPONSE: [HeaderName; 8] = [
     header::UPGRADE,
     header::ALT_SVC,
 ];
+
+/// Are connections kept for the next request?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keep {
+    Kept,
+    Fresh,
+}
 
 /// What the fields of a request ask of its connection and its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,150 +2,141 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use http::{HeaderMap, HeaderValue, Request, Response, Uri, header};
 use http_body::Body as _;
 use http_body_util::BodyExt;
-use servo_audit::{Attempts, Auditor, CallAudit, Capability, Owner, Reason, Record, Verdict};
-use servo_policy::{
-    Allowed, Denial, Host, HttpGrant, HttpRules, Method, Rate, RequestHead, RuleId,
-};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use servo_audit::{Attempts, Capability, Owner, Reason, Record, Verdict};
+use servo_policy::{Allowed, Denial, Host, HttpRules, Method, RequestHead};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout_at;
 use url::Url;
 
-use crate::body::{Body, Incoming, Outgoing};
-use crate::client::{Clients, Keep, exchange_heads};
-use crate::credential::{Attached, Draft, Keeper, Report};
-use crate::decode;
+use crate::account::Account;
+use crate::body::incoming::Incoming;
+use crate::body::outgoing::Outgoing;
+use crate::body::{Body, decode};
+use crate::classify::Failure;
+use crate::client::exchange_heads;
+use crate::credential::{self, Authorizer, Draft, Report, Transport, Transports};
 use crate::dry_run::{only_reads, weigh};
-use crate::error::{EgressError, Failure, Limit, Phase, Quota, SendError};
+use crate::error::{EgressError, Phase, SendError};
 use crate::exchange::{Exchange, reason_of};
-use crate::gate::Gate;
-use crate::headers::{Wishes, clean_request, clean_response};
+use crate::headers::{Keep, Wishes, clean_request, clean_response};
 use crate::ledger::Ledger;
-use crate::meter::{CallMeter, Clock, InFlight, Timeouts, settled};
-use crate::pace::Pace;
+use crate::meter::{CallMeter, Clock, InFlight, Timeouts};
+use crate::route::Route;
+use crate::shared::Shared;
 
 /// The way out of one driver: its rules, its connections, its counters. Cheap
 /// to clone; clones share everything.
 #[derive(Clone)]
 pub struct Lane(Arc<Inner>);
 
-pub(crate) struct Inner {
-    gate: Arc<Gate>,
+struct Inner {
+    shared: Arc<Shared>,
+    account: Arc<Account>,
     rules: HttpRules,
-    ways: Vec<Way>,
-    /// For requests outside any call.
-    audit: CallAudit,
-    capability: Capability,
-    pub(crate) ledger: Ledger,
+    /// One for each rule.
+    routes: Vec<Route>,
 }
 
-/// What belongs to one rule, over all calls.
-struct Way {
-    clients: Clients,
-    pace: Pace,
-    /// Places for requests in flight, where the rule limits them.
-    places: Option<Arc<Semaphore>>,
-    credential: Option<Arc<Keeper>>,
+/// Makes lanes for the requests for tokens: one rule, and what proves the
+/// client. Their place is their own: who asks for a token holds one of a driver
+/// already.
+struct TokenLanes<'a> {
+    shared: &'a Shared,
+    owner: &'a Owner,
 }
 
-impl Way {
-    fn new(
-        grant: &HttpGrant,
-        gate: &Gate,
-        credential: Option<Arc<Keeper>>,
-    ) -> Result<Self, EgressError> {
-        let places = grant.limits.concurrency.map(|most| {
-            let most = usize::try_from(most).unwrap_or(Semaphore::MAX_PERMITS);
-            Arc::new(Semaphore::new(most))
-        });
-        Ok(Self {
-            clients: Clients::new(grant, gate)?,
-            pace: Pace::default(),
-            places,
-            credential,
-        })
+impl Transports for TokenLanes<'_> {
+    fn open(
+        &self,
+        rules: HttpRules,
+        client: &Arc<Authorizer>,
+    ) -> Result<Arc<dyn Transport>, EgressError> {
+        let shared = self.shared.beside(1);
+        let owner = Owner {
+            digest: String::new(),
+            ..self.owner.clone()
+        };
+        let routes = rules
+            .iter()
+            .map(|grant| Route::new(grant, &shared, Some(Arc::clone(client))))
+            .collect::<Result<_, _>>()?;
+        Ok(Arc::new(Lane::with(
+            shared,
+            owner,
+            rules,
+            routes,
+            Capability::Own,
+        )))
     }
+}
 
-    /// Adds the rule's credential, if it has one.
-    async fn attach(&self, draft: Draft<'_>) -> Result<Option<Attached>, SendError> {
-        match &self.credential {
-            Some(keeper) => keeper.attach(draft).await.map(Some),
-            None => Ok(None),
-        }
-    }
-
-    /// Takes one request out of what its call and this rule may make. What is
-    /// too fast costs the call no request.
-    async fn meter(&self, call: &CallMeter, rate: Rate) -> Result<InFlight, SendError> {
-        let mut held = call.enter().await.map_err(SendError::QuotaExhausted)?;
-        if let Some(places) = &self.places {
-            let place = settled(places).await;
-            let place = place.ok_or(SendError::QuotaExhausted(Quota::RuleConcurrency))?;
-            held = held.and_of_rule(place);
-        }
-        self.pace
-            .take(rate)
-            .map_err(|retry_after| SendError::RateLimited { rate, retry_after })?;
-        call.begin().map_err(SendError::QuotaExhausted)?;
-        Ok(held)
+#[async_trait]
+impl Transport for Lane {
+    async fn send(
+        &self,
+        request: Request<Body>,
+        call: &CallMeter,
+    ) -> Result<Response<Body>, SendError> {
+        Self::send(self, request, call, Timeouts::default()).await
     }
 }
 
 impl Lane {
     pub(crate) fn new(
-        gate: Arc<Gate>,
+        shared: &Arc<Shared>,
         owner: Owner,
         rules: HttpRules,
     ) -> Result<Self, EgressError> {
-        let ways = rules
+        let tokens = TokenLanes {
+            shared,
+            owner: &owner,
+        };
+        let routes = rules
             .iter()
-            .map(|grant| Way::new(grant, &gate, Keeper::load(grant, &gate, &owner)?))
+            .map(|grant| Route::new(grant, shared, credential::load(grant, &tokens)?))
             .collect::<Result<_, _>>()?;
-        Ok(Self::with(gate, owner, rules, ways, Capability::Http))
-    }
-
-    /// A lane for the requests for tokens: one rule, and what proves the client.
-    /// Its place is its own: who asks for a token holds one of a driver already.
-    pub(crate) fn for_token(
-        gate: &Gate,
-        owner: Owner,
-        rules: HttpRules,
-        client: &Arc<Keeper>,
-    ) -> Result<Self, EgressError> {
-        let gate = gate.beside(1);
-        let ways = rules
-            .iter()
-            .map(|grant| Way::new(grant, &gate, Some(Arc::clone(client))))
-            .collect::<Result<_, _>>()?;
-        Ok(Self::with(gate, owner, rules, ways, Capability::Own))
+        Ok(Self::with(
+            Arc::clone(shared),
+            owner,
+            rules,
+            routes,
+            Capability::Http,
+        ))
     }
 
     fn with(
-        gate: Arc<Gate>,
+        shared: Arc<Shared>,
         owner: Owner,
         rules: HttpRules,
-        ways: Vec<Way>,
+        routes: Vec<Route>,
         capability: Capability,
     ) -> Self {
+        let auditor = shared.auditor.clone();
         Self(Arc::new(Inner {
-            ledger: Ledger::new(&rules),
+            account: Arc::new(Account::new(
+                auditor,
+                owner,
+                capability,
+                Ledger::new(&rules),
+            )),
+            shared,
             rules,
-            ways,
-            capability,
-            ..Inner::own(gate, owner)
+            routes,
         }))
     }
 
     /// Whose lane it is.
     pub fn owner(&self) -> &Owner {
-        self.0.owner()
+        self.0.account.owner()
     }
 
     /// What this lane was used for.
     pub fn ledger(&self) -> &Ledger {
-        &self.0.ledger
+        &self.0.account.ledger
     }
 
     /// The rules of this lane.
@@ -197,9 +188,10 @@ impl Lane {
         // 1. Decide, on the canonical form. From here on the exchange leaves
         //    its record whatever happens.
         let allowed = lane.decide(&head, call)?;
-        let (Some(grant), Some(way)) =
-            (lane.rules.get(allowed.rule), lane.ways.get(allowed.rule.0))
-        else {
+        let (Some(grant), Some(route)) = (
+            lane.rules.get(allowed.rule),
+            lane.routes.get(allowed.rule.0),
+        ) else {
             return Err(SendError::Internal);
         };
         let limits = call.limits().within(&grant.limits).with_room(room);
@@ -210,7 +202,8 @@ impl Lane {
             let bytes = weigh(body, limits.request_bytes, until).await;
             return Err(lane.hold_back(call, &allowed, attempts, bytes));
         }
-        let mut exchange = Exchange::begin(lane, call, allowed.rule, summary(&allowed), limits);
+        let mut exchange =
+            Exchange::begin(&lane.account, call, allowed.rule, summary(&allowed), limits);
 
         // 2. Check the head, and make a new one; nothing of the guest's own URL
         //    is left.
@@ -223,7 +216,7 @@ impl Lane {
         } = checked.map_err(|error| exchange.fail(error))?;
 
         // 3. Meter. Refused requests cost nothing but their own counter.
-        let held = way
+        let held = route
             .meter(call, limits.rate)
             .await
             .map_err(|error| exchange.fail(error))?;
@@ -264,8 +257,8 @@ impl Lane {
             most: limits.request_bytes,
             until: clock.head,
         };
-        let attached = way
-            .attach(draft)
+        let authorized = route
+            .authorize(draft)
             .await
             .map_err(|error| exchange.fail(error))?;
         if declared != Some(0) {
@@ -280,9 +273,9 @@ impl Lane {
         *outgoing.headers_mut() = headers;
 
         // 6. Send, and wait for the head of the response.
-        let client = way
+        let client = route
             .clients
-            .get(wishes.keep, &lane.gate, grant)
+            .get(wishes.keep, &lane.shared, grant)
             .map_err(|error| exchange.fail(error))?;
         exchange.starts();
         let response = exchange_heads(&client, outgoing, &clock)
@@ -299,8 +292,8 @@ impl Lane {
         let (mut parts, body) = response.into_parts();
         clean_response(&mut parts.headers);
         parts.extensions.clear();
-        let attached = attached
-            .map(|attached| attached.head(&mut parts, body.is_end_stream()))
+        let seen = authorized
+            .map(|authorized| authorized.head(&mut parts, body.is_end_stream()))
             .transpose()
             .map_err(|error| exchange.fail(error))?;
         let body = Incoming::new(body, clock, exchange, held);
@@ -308,76 +301,32 @@ impl Lane {
             Some(most) => decode::undo(&mut parts, body, most.min(room)),
             None => body.boxed_unsync(),
         };
-        if let Some(seen) = attached {
-            body = seen.body(body, lane.echo(call, &allowed));
+        if let Some(seen) = seen {
+            body = seen.body(body, lane.report(call, &allowed));
         }
         Ok(Response::from_parts(parts, body))
     }
 }
 
 impl Inner {
-    pub(crate) fn owner(&self) -> &Owner {
-        self.audit.owner()
-    }
-
-    /// What a lane of servo itself is: no rules, and all the accounts.
-    pub(crate) fn own(gate: Arc<Gate>, owner: Owner) -> Self {
-        let (auditor, owner) = (gate.auditor().clone(), Arc::new(owner));
-        let rules = HttpRules::default();
-        Self {
-            gate,
-            ledger: Ledger::new(&rules),
-            rules,
-            ways: Vec::new(),
-            audit: CallAudit::new(auditor, owner, String::new(), u64::MAX),
-            capability: Capability::Own,
-        }
-    }
-
-    pub(crate) fn gate(&self) -> &Gate {
-        &self.gate
-    }
-
-    pub(crate) fn capability(&self) -> Capability {
-        self.capability
-    }
-
-    /// The rule's index for a record; our own calls have none.
-    pub(crate) fn index_of(&self, rule: RuleId) -> Option<usize> {
-        self.rules.get(rule).map(|_| rule.0)
-    }
-
-    fn auditor(&self) -> &Auditor {
-        self.gate.auditor()
-    }
-
-    pub(crate) fn limit_hit(&self, limit: Limit) {
-        self.auditor().limit_hit(limit.key());
-    }
-
-    /// Takes a record; its owner and call are set on the way.
-    pub(crate) fn record(&self, call: &CallMeter, record: &Record<'_>) {
-        call.audit().unwrap_or(&self.audit).record(record);
-    }
-
     /// Records that a secret came back and was taken out.
-    fn echo(self: &Arc<Self>, call: &CallMeter, allowed: &Allowed) -> Report {
-        let (lane, call) = (Arc::clone(self), call.clone());
+    fn report(&self, call: &CallMeter, allowed: &Allowed) -> Report {
+        let (account, call) = (Arc::clone(&self.account), call.clone());
         let (rule, what) = (allowed.rule, summary(allowed));
         Box::new(move |found| {
             let record = Record {
-                rule: lane.index_of(rule),
+                rule: account.index_of(rule),
                 verdict: Verdict::Capped,
                 outcome: &format!("a secret in the answer was taken out, {found} times"),
                 ..Record::denied(
-                    lane.owner(),
+                    account.owner(),
                     "",
                     Capability::Credential,
                     &what,
                     Reason::Echo,
                 )
             };
-            lane.record(&call, &record);
+            account.record(&call, &record);
         })
     }
 
@@ -390,14 +339,16 @@ impl Inner {
         bytes: u64,
     ) -> SendError {
         let (method, url) = (allowed.method.as_str(), allowed.target.url());
-        attempts.note(self.capability, &format!("{method} {url}"), bytes);
+        let account = &self.account;
+        let capability = account.capability();
+        attempts.note(capability, &format!("{method} {url}"), bytes);
         call.refused();
         let what = summary(allowed);
-        let record = Record::denied(self.owner(), "", self.capability, &what, Reason::DryRun);
-        self.record(
+        let record = Record::denied(account.owner(), "", capability, &what, Reason::DryRun);
+        account.record(
             call,
             &Record {
-                rule: self.index_of(allowed.rule),
+                rule: account.index_of(allowed.rule),
                 ..record
             },
         );
@@ -407,12 +358,13 @@ impl Inner {
     fn decide(&self, head: &RequestHead<'_>, call: &CallMeter) -> Result<Allowed, SendError> {
         self.rules.decide(head).map_err(|denial| {
             call.refused();
-            self.ledger.denied(denial.request());
+            let account = &self.account;
+            account.ledger.denied(denial.request());
             let reason = reason_of(denial.reason());
             let what = denial.request();
-            self.record(
+            account.record(
                 call,
-                &Record::denied(self.owner(), "", self.capability(), what, reason),
+                &Record::denied(account.owner(), "", account.capability(), what, reason),
             );
             SendError::Denied(denial)
         })
@@ -421,7 +373,7 @@ impl Inner {
     /// A place among the process's requests. Unlike the call's own quota, this
     /// one is waited for: who holds the places is nothing a driver can help.
     async fn place(&self, held: InFlight, clock: &Clock) -> Result<InFlight, SendError> {
-        let places = Arc::clone(&self.gate.in_flight);
+        let places = Arc::clone(&self.shared.in_flight);
         let place: OwnedSemaphorePermit = match timeout_at(clock.end, places.acquire_owned()).await
         {
             Ok(Ok(place)) => place,

@@ -82,6 +82,10 @@ impl Ledger {
         }
     }
 
+    pub(crate) fn knows(&self, rule: RuleId) -> bool {
+        rule.0 < self.rules.len()
+    }
+
     pub(crate) fn used(&self, rule: RuleId) {
         if let Some(counters) = self.rules.get(rule.0) {
             counters.requests.fetch_add(1, Ordering::Relaxed);

@@ -11,14 +11,16 @@
 
 #![forbid(unsafe_code)]
 
+mod account;
 mod body;
+mod classify;
 mod client;
 mod credential;
-mod decode;
 mod dry_run;
 mod error;
 mod exchange;
 mod fetch;
+mod file;
 mod gate;
 mod headers;
 mod lane;
@@ -27,15 +29,18 @@ mod meter;
 mod own;
 mod pace;
 mod resolver;
+mod route;
+mod shared;
 mod tls;
 
-pub use body::{Body, BodyError, empty, full};
+pub use body::{Body, empty, full};
 pub use client::STREAM_BYTES;
 pub use error::{
-    ConnectFailure, CredentialFailure, EgressError, Phase, ProtocolFailure, Quota, SendError,
-    TlsFailure,
+    BodyError, ConnectFailure, CredentialFailure, EgressError, Phase, ProtocolFailure, Quota,
+    SendError, TlsFailure,
 };
 pub use fetch::{FetchError, WholeRequest, WholeResponse};
+pub use file::FileError;
 pub use gate::{Gate, GateBuilder, HOST_REQUESTS};
 pub use lane::Lane;
 pub use ledger::{DenialCount, Ledger, LedgerSnapshot, RuleUse};
@@ -43,4 +48,5 @@ pub use meter::{CallMeter, Timeouts, Usage};
 pub use own::{OwnAnswer, OwnError, OwnLane};
 pub use resolver::{Resolver, SystemResolver};
 pub use servo_audit::Owner;
+pub use tls::identity::{IdentityError, IdentityProblem};
 pub use url::Url;

@@ -16,18 +16,22 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, Request, StatusCode, Uri, header};
 use http_body_util::BodyExt;
-use servo_audit::Owner;
-use servo_policy::{AddressClass, Budget, RuleId, address_class, is_allowed};
+use servo_audit::{Capability, Owner};
+use servo_policy::{AddressClass, Budget, HttpRules, RuleId, address_class};
 use url::Url;
 
-use crate::body::{BodyError, Incoming, Outgoing, full};
+use crate::account::Account;
+use crate::body::full;
+use crate::body::incoming::Incoming;
+use crate::body::outgoing::Outgoing;
+use crate::classify::Failure;
 use crate::client::{Client, build_own, exchange_heads};
-use crate::error::{EgressError, Failure, SendError};
+use crate::error::{BodyError, EgressError, SendError};
 use crate::exchange::Exchange;
-use crate::gate::Gate;
-use crate::lane::Inner as Lane;
+use crate::ledger::Ledger;
 use crate::meter::{CallMeter, Timeouts};
-use crate::resolver::{Reach, Vetting};
+use crate::resolver::{Reach, Vetting, may_call};
+use crate::shared::Shared;
 use crate::tls::Trust;
 
 /// Longest wait for a connection.
@@ -44,7 +48,8 @@ const ANSWER_LIMIT: u64 = 16 << 20;
 pub struct OwnLane(Arc<Own>);
 
 struct Own {
-    lane: Arc<Lane>,
+    shared: Arc<Shared>,
+    account: Arc<Account>,
     url: Url,
     uri: Uri,
     trust: Trust,
@@ -69,11 +74,11 @@ pub struct OwnAnswer {
 pub struct OwnError(String);
 
 impl OwnLane {
-    pub(crate) fn new(gate: &Arc<Gate>, owner: Owner, url: Url) -> Result<Self, EgressError> {
+    pub(crate) fn new(shared: &Arc<Shared>, owner: Owner, url: Url) -> Result<Self, EgressError> {
         let refuse = |problem: String| EgressError::OwnAddress { problem };
         let trust = match url.scheme() {
             "http" => Trust::Nobody,
-            "https" if gate.tls.knows_authorities() => Trust::System,
+            "https" if shared.tls.knows_authorities() => Trust::System,
             "https" => return Err(EgressError::NoAuthorities),
             _ => return Err(refuse("its scheme is neither http nor https".to_owned())),
         };
@@ -86,13 +91,19 @@ impl OwnLane {
             // Programs that listen everywhere print it as their address.
             let everywhere = address_class(ip) == AddressClass::Unspecified;
             if !everywhere {
-                admits(ip).map_err(|class| refuse(format!("it is {}", class.describe())))?;
+                may_call(ip).map_err(|class| refuse(format!("it is {}", class.describe())))?;
             }
         }
         let uri = url.as_str().parse();
         let uri = uri.map_err(|error: http::uri::InvalidUri| refuse(error.to_string()))?;
         Ok(Self(Arc::new(Own {
-            lane: Arc::new(Lane::own(Arc::clone(gate), owner)),
+            account: Arc::new(Account::new(
+                shared.auditor.clone(),
+                owner,
+                Capability::Own,
+                Ledger::new(&HttpRules::default()),
+            )),
+            shared: Arc::clone(shared),
             url,
             uri,
             trust,
@@ -109,7 +120,7 @@ impl OwnLane {
         let own = &*self.0;
         let call = CallMeter::new(&budget());
         let limits = *call.limits();
-        let mut exchange = Exchange::begin(&own.lane, &call, RuleId(0), own.summary(), limits);
+        let mut exchange = Exchange::begin(&own.account, &call, RuleId(0), own.summary(), limits);
         let held = call
             .enter()
             .await
@@ -159,13 +170,13 @@ impl Own {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        let gate = self.lane.gate();
+        let shared = &self.shared;
         let vetting = Vetting {
-            resolver: Arc::clone(&gate.resolver),
+            resolver: Arc::clone(&shared.resolver),
             port: self.url.port_or_known_default().unwrap_or_default(),
             reach: Reach::Own,
         };
-        let client = build_own(&gate.tls, &self.trust, vetting)?;
+        let client = build_own(&shared.tls, &self.trust, vetting)?;
         Ok(self.client.get_or_init(|| client))
     }
 
@@ -181,16 +192,6 @@ impl Own {
 impl std::fmt::Debug for OwnLane {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("OwnLane").finish_non_exhaustive()
-    }
-}
-
-/// May servo itself dial `ip`, which a name led to?
-pub(crate) fn admits(ip: IpAddr) -> Result<(), AddressClass> {
-    let class = address_class(ip);
-    if is_allowed(class, true) {
-        Ok(())
-    } else {
-        Err(class)
     }
 }
 

@@ -16,11 +16,10 @@ use std::vec;
 
 use async_trait::async_trait;
 use hyper_util::client::legacy::connect::dns::Name;
-use servo_policy::{AddressClass, HttpGrant};
+use servo_policy::{AddressClass, HttpGrant, address_class, is_allowed};
 use tower::Service;
 
-use crate::error::{AddressRefused, ResolveFailed};
-use crate::own;
+use crate::classify::{AddressRefused, ResolveFailed};
 
 /// Addresses tried per connection. A name with more is trying something.
 const MOST_ADDRESSES: usize = 16;
@@ -60,8 +59,18 @@ impl Reach {
     fn admits(&self, ip: IpAddr) -> Result<(), AddressClass> {
         match self {
             Self::Grant(grant) => grant.admits(ip),
-            Self::Own => own::admits(ip),
+            Self::Own => may_call(ip),
         }
+    }
+}
+
+/// May servo itself dial `ip`, which a name led to?
+pub(crate) fn may_call(ip: IpAddr) -> Result<(), AddressClass> {
+    let class = address_class(ip);
+    if is_allowed(class, true) {
+        Ok(())
+    } else {
+        Err(class)
     }
 }
 

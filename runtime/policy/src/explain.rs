@@ -4,8 +4,7 @@
 //! came from, so that the page cannot promise less than the gate allows.
 
 use crate::{
-    Access, Budget, ByteSize, Credential, FolderGrant, Grants, HostPattern, HttpGrant, Rule,
-    RuleLimits, SecretSource, Span,
+    Access, Budget, ByteSize, FolderGrant, Grants, HostPattern, HttpGrant, Rule, RuleLimits, Span,
 };
 
 /// A limit that differs from its default.
@@ -75,77 +74,6 @@ impl HttpGrant {
         }
         reach.extend(self.limits.explain());
         format!("{} ({})", self.rule.explain(), reach.join("; "))
-    }
-}
-
-impl SecretSource {
-    /// Where the secret comes from in plain words. Arguments of a command are
-    /// left out: they may say more than they should.
-    pub fn explain(&self) -> String {
-        match self {
-            Self::File(path) => format!("the file {}", path.display()),
-            Self::Env(name) => format!("servo's variable {name}"),
-            Self::Command(argv) => {
-                let program = argv.first().map_or("", String::as_str);
-                format!("the output of {program}")
-            }
-        }
-    }
-}
-
-impl Credential {
-    /// Its kind and where its secrets come from, after "the host adds". The
-    /// secrets themselves are not known here.
-    pub fn explain(&self) -> String {
-        match self {
-            Self::Bearer(secret) => format!("a bearer token from {}", secret.explain()),
-            Self::Basic { user, password } => {
-                format!(
-                    "the user `{user}` with a password from {}",
-                    password.explain()
-                )
-            }
-            Self::Header { name, secret, .. } => {
-                format!(
-                    "the header `{name}` with a secret from {}",
-                    secret.explain()
-                )
-            }
-            Self::SigV4 {
-                service,
-                region,
-                secret_access_key,
-                ..
-            } => format!(
-                "a signature of AWS for {service} in {region} with a key from {}",
-                secret_access_key.explain()
-            ),
-            Self::OAuth2 {
-                token,
-                private,
-                client_id,
-                client_secret,
-                scope,
-                ..
-            } => {
-                let scope = match scope.as_str() {
-                    "" => String::new(),
-                    scope => format!(" for {scope}"),
-                };
-                let private = if *private {
-                    " (private addresses allowed)"
-                } else {
-                    ""
-                };
-                format!(
-                    "a token{scope} that it gets from {}{}{private} as the client `{client_id}` with \
-                     a secret from {}",
-                    token.origin(),
-                    token.prefix,
-                    client_secret.explain()
-                )
-            }
-        }
     }
 }
 

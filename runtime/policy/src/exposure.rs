@@ -8,7 +8,7 @@
 use std::path::Path;
 
 use crate::folder::absolute;
-use crate::{Access, Credential, FolderGrant, HttpRules, PolicyError, SecretSource};
+use crate::{Access, FolderGrant, HttpRules, PolicyError, SecretSource};
 
 /// Refuses files of a credential inside the folders.
 pub(crate) fn check(http: &HttpRules, folders: &[FolderGrant], wrong: &mut Vec<PolicyError>) {
@@ -52,7 +52,7 @@ pub(crate) fn check(http: &HttpRules, folders: &[FolderGrant], wrong: &mut Vec<P
         let Some(credential) = &grant.credential else {
             continue;
         };
-        for (name, source) in sources(credential) {
+        for (name, source) in credential.sources() {
             match source {
                 SecretSource::File(path) => {
                     refuse(&format!("{name}.file"), path, Access::Read, "read");
@@ -66,44 +66,9 @@ pub(crate) fn check(http: &HttpRules, folders: &[FolderGrant], wrong: &mut Vec<P
                 SecretSource::Env(_) => {}
             }
         }
-        if let Credential::OAuth2 { ca: Some(ca), .. } = credential {
-            refuse("oauth2.ca", ca, Access::Write, "change");
-        }
-    }
-}
-
-/// The secrets of a credential, each under its key.
-pub(crate) fn sources(credential: &Credential) -> Vec<(&'static str, &SecretSource)> {
-    match credential {
-        Credential::Bearer(secret) => vec![("bearer", secret)],
-        Credential::Basic { password, .. } => vec![("basic.password", password)],
-        Credential::Header { secret, .. } => vec![("header.secret", secret)],
-        Credential::SigV4 {
-            access_key_id,
-            secret_access_key,
-            session_token,
-            ..
-        } => [
-            ("sigv4.access_key_id", Some(access_key_id)),
-            ("sigv4.secret_access_key", Some(secret_access_key)),
-            ("sigv4.session_token", session_token.as_ref()),
-        ]
-        .into_iter()
-        .filter_map(|(name, secret)| Some((name, secret?)))
-        .collect(),
-        Credential::OAuth2 { client_secret, .. } => vec![("oauth2.client_secret", client_secret)],
-    }
-}
-
-impl Credential {
-    /// The key of the rule under which it is written.
-    pub(crate) fn key(&self) -> &'static str {
-        match self {
-            Self::Bearer(_) => "bearer",
-            Self::Basic { .. } => "basic",
-            Self::Header { .. } => "header",
-            Self::SigV4 { .. } => "sigv4",
-            Self::OAuth2 { .. } => "oauth2",
+        if let Some(ca) = credential.own_request().and_then(|request| request.ca) {
+            let name = format!("{}.ca", credential.key());
+            refuse(&name, ca, Access::Write, "change");
         }
     }
 }

@@ -7,61 +7,49 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::credential_check::{Check, InTheClear};
+use crate::check::Check;
+use crate::credential::with_credentials;
 use crate::folder::below;
 use crate::placeholder::fill;
+use crate::plaintext::Plaintext;
 use crate::{
-    BasicSpec, Budget, ClientCertificate, ClientCertificateSpec, HeaderSpec, HttpGrant, Networks,
-    OAuth2Spec, PolicyError, RuleLimitsSpec, Scheme, SecretSpec, SigV4Spec,
+    Budget, ClientCertificateSpec, Credential, HttpGrant, Networks, PolicyError, RuleLimitsSpec,
+    Scheme,
 };
 
-/// One rule as the operator writes it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct HttpGrantSpec {
-    /// `GET,POST https://host[:port]/prefix`; may hold `${config.key}`. A host
-    /// may be a network, in braces: `GET http://{10.20.0.0/16}:8080/metrics`.
-    #[schemars(extend("examples" = ["GET https://prometheus.example/api/v1/"]))]
-    pub rule: String,
-    /// May it reach loopback, private and similar addresses?
-    #[serde(default)]
-    pub private: bool,
-    /// Networks it may reach beside public addresses, by their names in the
-    /// file's `networks` or as they are: `[office, 10.1.0.0/16]`. Narrower than
-    /// `private`, hence not together with it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub networks: Option<Vec<String>>,
-    /// A file with the only certificate authority to trust for this rule;
-    /// relative to the file that holds the grant.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ca: Option<PathBuf>,
-    /// What the rule may use, where that is less than the whole call may.
-    #[serde(default)]
-    pub limits: RuleLimitsSpec,
-    /// A token that the host adds: `authorization: Bearer ...`. The driver never
-    /// sees it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bearer: Option<SecretSpec>,
-    /// A user and a password that the host adds: `authorization: Basic ...`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub basic: Option<BasicSpec>,
-    /// A header of any other name that the host adds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub header: Option<HeaderSpec>,
-    /// Keys of AWS with which the host signs each request (version 4).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sigv4: Option<SigV4Spec>,
-    /// A client of OAuth 2 whose tokens the host gets, adds and renews.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub oauth2: Option<OAuth2Spec>,
-    /// The certificate with which the host makes the rule's connections; beside
-    /// any other credential.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client_certificate: Option<ClientCertificateSpec>,
-    /// May the credential be sent unencrypted, over plain http? Everyone on the
-    /// way can read and use it then.
-    #[serde(default)]
-    pub plaintext: bool,
+with_credentials! {
+    /// One rule as the operator writes it.
+    #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    pub struct HttpGrantSpec {
+        /// `GET,POST https://host[:port]/prefix`; may hold `${config.key}`. A host
+        /// may be a network, in braces: `GET http://{10.20.0.0/16}:8080/metrics`.
+        #[schemars(extend("examples" = ["GET https://prometheus.example/api/v1/"]))]
+        pub rule: String,
+        /// May it reach loopback, private and similar addresses?
+        #[serde(default)]
+        pub private: bool,
+        /// Networks it may reach beside public addresses, by their names in the
+        /// file's `networks` or as they are: `[office, 10.1.0.0/16]`. Narrower than
+        /// `private`, hence not together with it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub networks: Option<Vec<String>>,
+        /// A file with the only certificate authority to trust for this rule;
+        /// relative to the file that holds the grant.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub ca: Option<PathBuf>,
+        /// What the rule may use, where that is less than the whole call may.
+        #[serde(default)]
+        pub limits: RuleLimitsSpec,
+        /// The certificate with which the host makes the rule's connections; beside
+        /// any other credential.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub client_certificate: Option<ClientCertificateSpec>,
+        /// May the credential be sent unencrypted, over plain http? Everyone on the
+        /// way can read and use it then.
+        #[serde(default)]
+        pub plaintext: bool,
+    }
 }
 
 /// What the rules of one grant are read against.
@@ -115,36 +103,20 @@ impl HttpGrantSpec {
             );
         }
         let before = check.wrong.len();
-        let credential = check.credential(self);
+        let credential = Credential::resolve(self, &mut check);
         let fine = check.wrong.len() == before;
-        let clear = InTheClear {
+        let clear = Plaintext {
             rule: &rule,
             near: self.private || !networks.is_empty(),
             spoken: self.plaintext,
             credential: credential.is_some(),
         };
         if fine && let Some(problem) = clear.problem() {
-            let name = clear.name(self.credential_key());
+            let name = clear.name(credential.as_ref().map_or("bearer", Credential::key));
             check.refuse(name, problem);
         }
-        let identity = self.client_certificate.as_ref().map(|spec| {
-            if rule.scheme == Scheme::Http {
-                check.refuse(
-                    "client_certificate",
-                    "plain http has no connection with an identity; write https, or remove it",
-                );
-            }
-            for (name, path) in [("certificate", &spec.certificate), ("key", &spec.key)] {
-                if path.as_os_str().is_empty() {
-                    let problem = "the path is empty; write where the file is";
-                    check.refuse(&format!("client_certificate.{name}"), problem);
-                }
-            }
-            ClientCertificate {
-                certificate: below(around.base, &spec.certificate),
-                key: below(around.base, &spec.key),
-            }
-        });
+        let identity = self.client_certificate.as_ref();
+        let identity = identity.map(|spec| spec.resolve(rule.scheme, &mut check));
         let limits = self
             .limits
             .resolve(&format!("{key}.limits"), around.budget, wrong);
@@ -159,20 +131,5 @@ impl HttpGrantSpec {
                 self.ca.as_ref().map(|ca| below(around.base, ca)),
             ))
         })
-    }
-
-    /// The key of its credential.
-    fn credential_key(&self) -> &'static str {
-        match self {
-            Self { basic: Some(_), .. } => "basic",
-            Self {
-                header: Some(_), ..
-            } => "header",
-            Self { sigv4: Some(_), .. } => "sigv4",
-            Self {
-                oauth2: Some(_), ..
-            } => "oauth2",
-            _ => "bearer",
-        }
     }
 }

@@ -18,8 +18,9 @@ mod action;
 mod address;
 mod budget;
 mod ceiling;
-mod credential;
-mod credential_check;
+mod check;
+mod client_certificate;
+pub mod credential;
 mod denial;
 mod error;
 mod explain;
@@ -32,10 +33,12 @@ mod index;
 mod network;
 mod path;
 mod placeholder;
+mod plaintext;
 mod present;
 mod rule;
 mod rule_limits;
 mod rules;
+mod secret;
 mod units;
 
 pub use action::{Action, ActionRefusal, ActionSpec, HoleSpec};
@@ -44,10 +47,8 @@ pub use budget::{Budget, LimitRow, LimitsSpec};
 pub use ceiling::{
     Ceiling, CeilingSpec, FolderCeilingSpec, HttpCeilingSpec, SettingCeilingSpec, SettingValue,
 };
-pub use credential::{
-    BasicSpec, ClientCertificate, ClientCertificateSpec, Credential, HeaderSpec, OAuth2Spec,
-    SecretSource, SecretSpec, SigV4Spec,
-};
+pub use client_certificate::{ClientCertificate, ClientCertificateSpec};
+pub use credential::Credential;
 pub use denial::{Denial, DenialReason};
 pub use error::{PolicyError, PolicyErrors, RuleError};
 pub use explain::ChangedLimit;
@@ -61,4 +62,5 @@ pub use placeholder::{fill, resolve_ask};
 pub use rule::{Method, Methods, Rule, Scheme};
 pub use rule_limits::{Rate, RateError, RuleLimits, RuleLimitsSpec};
 pub use rules::{Allowed, HttpGrant, HttpRules, RequestHead, RuleId, Target};
+pub use secret::{SecretSource, SecretSpec};
 pub use units::{ByteSize, Span};

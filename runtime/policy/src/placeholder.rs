@@ -24,6 +24,29 @@ pub fn fill(rule: &str, config: &Value, key: &str) -> Result<Rule, PolicyError> 
     })
 }
 
+/// The rule for one method and one URL, filled. Errors show the URL alone, as it
+/// was written: the method is ours.
+pub(crate) fn fill_url(
+    method: &str,
+    url: &str,
+    config: &Value,
+    key: &str,
+) -> Result<Rule, PolicyError> {
+    let ours = method.len() + 1;
+    fill(&format!("{method} {url}"), config, key).map_err(|mut error| {
+        let text = match &mut error {
+            PolicyError::Rule { error, .. } => {
+                error.offset = error.offset.saturating_sub(ours);
+                &mut error.rule
+            }
+            PolicyError::Placeholder { rule, .. } => rule,
+            _ => return error,
+        };
+        *text = text.split_off(ours.min(text.len()));
+        error
+    })
+}
+
 /// Resolves what a manifest asks for. An `optional` ask whose placeholder has
 /// no value in the config drops out as `None`: the feature it is for is not
 /// configured.

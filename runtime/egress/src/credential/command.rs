@@ -16,8 +16,8 @@ use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
 use zeroize::Zeroizing;
 
+use super::error::Problem;
 use super::secret::Secret;
-use super::source::Problem;
 
 /// Output that is read.
 const MOST: usize = 64 << 10;
@@ -66,7 +66,9 @@ pub(super) async fn run(argv: &[String]) -> Result<Secret, Problem> {
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .process_group(0);
-    let child = command.spawn().map_err(|error| Problem::Io(error.kind()))?;
+    let child = command
+        .spawn()
+        .map_err(|error| Problem::Run(error.kind()))?;
     let mut group = Group(Some(child));
     tokio::time::timeout(WALL, group.output())
         .await
@@ -87,7 +89,7 @@ impl Group {
             while stdout
                 .read_buf(&mut *output)
                 .await
-                .map_err(|error| Problem::Io(error.kind()))?
+                .map_err(|error| Problem::Run(error.kind()))?
                 > 0
             {}
         }
@@ -97,7 +99,7 @@ impl Group {
         let status = child
             .wait()
             .await
-            .map_err(|error| Problem::Io(error.kind()))?;
+            .map_err(|error| Problem::Run(error.kind()))?;
         self.0 = None;
         if !status.success() {
             return Err(Problem::Failed);

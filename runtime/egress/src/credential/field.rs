@@ -1,16 +1,20 @@
 //! Credentials that are the value of one field: bearer, basic, or any other.
 
+use std::sync::Arc;
+
+use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::{self, HeaderName, HeaderValue};
-use servo_policy::{Credential, SecretSource};
+use http::header::{HeaderName, HeaderValue};
+use servo_policy::SecretSource;
 use zeroize::Zeroizing;
 
+use super::authorize::{Authorize, Cache, Draft, Prepared};
+use super::error::AuthorizeError;
 use super::scrub::Patterns;
 use super::secret::Secret;
 use super::source::Source;
-use crate::headers::belongs_to_host;
 
 pub(super) struct Field {
     name: HeaderName,
@@ -18,7 +22,7 @@ pub(super) struct Field {
     source: Source,
 }
 
-enum Form {
+pub(super) enum Form {
     /// The secret between two texts.
     Between { before: String, after: String },
     /// User and password (RFC 7617).
@@ -28,75 +32,68 @@ enum Form {
     Client { id: String },
 }
 
-impl Field {
-    /// # Errors
-    /// The problem, without the value.
-    pub(super) fn load(credential: &Credential) -> Result<Self, String> {
-        let authorization = header::AUTHORIZATION;
-        match credential {
-            Credential::Bearer(secret) => {
-                let form = Form::Between {
-                    before: "Bearer ".to_owned(),
-                    after: String::new(),
-                };
-                Self::new(authorization, form, secret)
-            }
-            Credential::Basic { user, password } => {
-                if user.contains(|c: char| c == ':' || c.is_control()) {
-                    return Err("the user's name has a colon or a control character".to_owned());
-                }
-                let form = Form::Basic { user: user.clone() };
-                Self::new(authorization, form, password)
-            }
-            Credential::Header {
-                name,
-                before,
-                secret,
-                after,
-            } => {
-                let name = HeaderName::from_bytes(name.as_bytes())
-                    .map_err(|_| format!("{name:?} is not the name of a field"))?;
-                if belongs_to_host(&name) {
-                    return Err(format!("`{name}` is the host's to set"));
-                }
-                for text in [before, after] {
-                    if !text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-                        return Err("the template has a character that is not ASCII".to_owned());
-                    }
-                }
-                let form = Form::Between {
-                    before: before.trim_start().to_owned(),
-                    after: after.trim_end().to_owned(),
-                };
-                Self::new(name, form, secret)
-            }
-            Credential::SigV4 { .. } | Credential::OAuth2 { .. } => {
-                Err("it is not the value of a field".to_owned())
-            }
+impl Form {
+    /// The secret between two texts.
+    pub(super) fn between(before: &str, after: &str) -> Self {
+        Self::Between {
+            before: before.to_owned(),
+            after: after.to_owned(),
         }
     }
 
-    /// How a client of a token's server proves itself.
-    pub(super) fn client(id: &str, secret: &SecretSource) -> Result<Self, String> {
-        let form = Form::Client { id: id.to_owned() };
-        Self::new(header::AUTHORIZATION, form, secret)
+    /// # Errors
+    /// It could not be the value of a field.
+    fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Basic { user } if user.contains(|c: char| c == ':' || c.is_control()) => {
+                Err("the user's name has a colon or a control character".to_owned())
+            }
+            Self::Between { before, after } => {
+                let plain = |text: &String| text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+                if plain(before) && plain(after) {
+                    Ok(())
+                } else {
+                    Err("the template has a character that is not ASCII".to_owned())
+                }
+            }
+            Self::Basic { .. } | Self::Client { .. } => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl Authorize for Field {
+    async fn authorize(
+        &self,
+        draft: &mut Draft<'_>,
+        cache: &Cache,
+    ) -> Result<Arc<Prepared>, AuthorizeError> {
+        let secret = self.source.current(draft.until).await?;
+        let prepared = cache.get(vec![secret], |secrets| self.prepare(secrets))?;
+        prepared.insert(draft, self.name.clone())?;
+        Ok(prepared)
     }
 
-    fn new(name: HeaderName, form: Form, secret: &SecretSource) -> Result<Self, String> {
+    fn refused(&self, secret: &Secret) {
+        self.source.refused(secret);
+    }
+}
+
+impl Field {
+    /// # Errors
+    /// The problem, without the value.
+    pub(super) fn load(
+        name: HeaderName,
+        form: Form,
+        secret: &SecretSource,
+    ) -> Result<Self, String> {
+        form.check()?;
         let source = Source::load(secret).map_err(|error| error.to_string())?;
         Ok(Self { name, form, source })
     }
 
-    pub(super) fn name(&self) -> &HeaderName {
-        &self.name
-    }
-
-    pub(super) fn source(&self) -> &Source {
-        &self.source
-    }
-
     /// The field's value, and what to look for in the answer.
-    pub(super) fn dress(&self, secrets: &[Secret]) -> Option<(Option<HeaderValue>, Patterns)> {
+    fn prepare(&self, secrets: &[Secret]) -> Option<(Option<HeaderValue>, Patterns)> {
         let secret = secrets.first()?.bytes();
         let (value, patterns) = match &self.form {
             Form::Between { before, after } => {
@@ -168,9 +165,9 @@ mod tests {
         let path = folder.path().join("secret");
         std::fs::write(&path, secret).unwrap();
         let source = SecretSource::File(path);
-        let field = Field::new(header::AUTHORIZATION, form, &source).unwrap();
+        let field = Field::load(http::header::AUTHORIZATION, form, &source).unwrap();
         let secret = Secret::new(Zeroizing::new(secret.as_bytes().to_vec())).unwrap();
-        field.dress(&[secret]).unwrap().0.unwrap()
+        field.prepare(&[secret]).unwrap().0.unwrap()
     }
 
     /// The examples of RFC 7617 (section 2) and RFC 6749 (section 2.3.1).
@@ -191,36 +188,8 @@ mod tests {
 
     #[test]
     fn e5_the_value_is_sensitive() {
-        let form = Form::Between {
-            before: "Key ".to_owned(),
-            after: "!".to_owned(),
-        };
-        let value = value(form, "hunter22");
+        let value = value(Form::between("Key ", "!"), "hunter22");
         assert_eq!(value, "Key hunter22!");
         assert_eq!(format!("{value:?}"), "Sensitive");
-    }
-
-    #[test]
-    fn fields_of_the_host_are_refused() {
-        for name in [
-            "host",
-            "Content-Length",
-            "connection",
-            "x-forwarded-for",
-            "range",
-            "a b",
-        ] {
-            let credential = Credential::Header {
-                name: name.to_owned(),
-                before: String::new(),
-                secret: SecretSource::Env("PATH".to_owned()),
-                after: String::new(),
-            };
-            let problem = Field::load(&credential).err().unwrap();
-            assert!(
-                problem.contains("field") || problem.contains("host's"),
-                "{problem}"
-            );
-        }
     }
 }

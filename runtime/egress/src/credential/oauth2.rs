@@ -19,24 +19,25 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use http::{HeaderValue, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use serde::Deserialize;
-use servo_audit::Owner;
 use servo_policy::{Budget, HttpGrant, HttpRules, Rule, RuleId, SecretSource};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use super::field::{Field, form_coded, sensitive};
+use super::authorize::{Authorize, Cache, Draft, Prepared};
+use super::authorizer::Authorizer;
+use super::error::{AuthorizeError, TokenError};
+use super::field::{Field, Form, form_coded, sensitive};
 use super::renewed::{Fetched, Renewed, Unavailable};
 use super::scrub::Patterns;
 use super::secret::{BadSecret, Secret};
-use super::{Keeper, Kind};
+use super::transport::{Transport, Transports};
 use crate::body::full;
 use crate::error::{EgressError, SendError};
-use crate::gate::Gate;
-use crate::lane::Lane;
-use crate::meter::{CallMeter, Timeouts};
+use crate::meter::CallMeter;
 
 /// The largest answer of a token's server.
 const MOST: u64 = 64 << 10;
@@ -53,30 +54,6 @@ const MARGIN: Duration = Duration::from_secs(60);
 /// Nothing is trusted for longer.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Why there is no token. Told to the operator; the driver learns only that
-/// there is none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum TokenError {
-    #[error("the token's server cannot be asked: {0}")]
-    Asked(&'static str),
-    #[error("the token's server refuses the client's id or secret (invalid_client)")]
-    Client,
-    #[error("the token's server refuses the scope (invalid_scope)")]
-    Scope,
-    #[error("the token's server does not give this client tokens of this kind ({0})")]
-    Grant(&'static str),
-    #[error("the token's server answers with status {0}")]
-    Status(u16),
-    #[error("the answer of the token's server is not one of RFC 6749")]
-    Answer,
-    #[error("the token is not one for `Authorization: Bearer`")]
-    Kind,
-    #[error("the token cannot be used: {0}")]
-    Token(BadSecret),
-    #[error("no token came before the request's own time was over")]
-    Late,
-}
-
 pub(super) struct OAuth2 {
     tokens: Renewed<Token, TokenError>,
 }
@@ -89,9 +66,9 @@ struct Token {
 }
 
 /// Asks for tokens.
-struct Counter {
-    lane: Lane,
-    keeper: Arc<Keeper>,
+struct TokenClient {
+    transport: Arc<dyn Transport>,
+    authorizer: Arc<Authorizer>,
     url: String,
     form: String,
 }
@@ -102,55 +79,67 @@ impl OAuth2 {
         (token, private, ca): (&Rule, bool, Option<&PathBuf>),
         (client_id, client_secret): (&str, &SecretSource),
         scope: &str,
-        gate: &Gate,
-        owner: &Owner,
+        transports: &dyn Transports,
     ) -> Result<Self, EgressError> {
         let refuse = |problem: String| EgressError::Credential {
             rule: rule.0,
             problem,
         };
-        let field = Field::client(client_id, client_secret).map_err(refuse)?;
-        let keeper = Keeper::new(rule, Kind::Field(field), false);
+        let form = Form::Client {
+            id: client_id.to_owned(),
+        };
+        let field = Field::load(header::AUTHORIZATION, form, client_secret).map_err(refuse)?;
+        let authorizer = Authorizer::new(rule, Box::new(field), false);
         let mut grant = HttpGrant::from((token.clone(), private, ca.cloned()));
         grant.limits.response_bytes = Some(MOST);
         grant.limits.time = Some(TIME);
         let rules = HttpRules::new([grant]).map_err(|error| refuse(error.to_string()))?;
-        let owner = Owner {
-            digest: String::new(),
-            ..owner.clone()
-        };
-        let lane = Lane::for_token(gate, owner, rules, &keeper)?;
+        let transport = transports.open(rules, &authorizer)?;
         let mut form = "grant_type=client_credentials".to_owned();
         if !scope.is_empty() {
             form.push_str("&scope=");
             form.push_str(&String::from_utf8_lossy(&form_coded(scope.as_bytes())));
         }
-        let counter = Arc::new(Counter {
-            lane,
-            keeper,
+        let client = Arc::new(TokenClient {
+            transport,
+            authorizer,
             url: format!("{}{}", token.origin(), token.prefix),
             form,
         });
         Ok(Self {
-            tokens: Renewed::new(Box::new(move || Arc::clone(&counter).fetch())),
+            tokens: Renewed::new(Box::new(move || Arc::clone(&client).fetch())),
         })
     }
 
     /// The token and the client's secret.
-    pub(super) async fn token(&self, until: Instant) -> Result<Vec<Secret>, TokenError> {
+    async fn token(&self, until: Instant) -> Result<Vec<Secret>, TokenError> {
         match self.tokens.get(until).await {
             Ok(Token { token, client }) => Ok(vec![token, client]),
             Err(Unavailable::Failed(error)) => Err(error),
             Err(Unavailable::Late) => Err(TokenError::Late),
         }
     }
+}
 
-    pub(super) fn refused(&self, secret: &Secret) {
+#[async_trait]
+impl Authorize for OAuth2 {
+    async fn authorize(
+        &self,
+        draft: &mut Draft<'_>,
+        cache: &Cache,
+    ) -> Result<Arc<Prepared>, AuthorizeError> {
+        let secrets = self.token(draft.until).await?;
+        let prepared = cache.get(secrets, prepare)?;
+        prepared.insert(draft, header::AUTHORIZATION)?;
+        Ok(prepared)
+    }
+
+    fn refused(&self, secret: &Secret) {
         self.tokens.refused(|kept| kept.token.is(secret));
     }
 }
 
-impl Counter {
+impl TokenClient {
     fn fetch(
         self: Arc<Self>,
     ) -> Pin<Box<dyn Future<Output = Result<Fetched<Token>, TokenError>> + Send>> {
@@ -159,7 +148,7 @@ impl Counter {
             let asked = tokio::time::timeout_at(until, self.ask()).await;
             let (token, good_for) = asked.map_err(|_| TokenError::Asked("no answer in time"))??;
             let client = self
-                .keeper
+                .authorizer
                 .last_secret()
                 .ok_or(TokenError::Asked("its own credential cannot be had"))?;
             Ok(Fetched {
@@ -188,8 +177,8 @@ impl Counter {
             ..Budget::default()
         });
         let response = self
-            .lane
-            .send(request, &meter, Timeouts::default())
+            .transport
+            .send(request, &meter)
             .await
             .map_err(|error| TokenError::Asked(asked(&error)))?;
         let status = response.status();
@@ -292,7 +281,7 @@ fn refusal(status: StatusCode, bytes: &[u8]) -> TokenError {
 }
 
 /// What a token puts into a request, and what must not come back.
-pub(super) fn dress(secrets: &[Secret]) -> Option<(Option<HeaderValue>, Patterns)> {
+fn prepare(secrets: &[Secret]) -> Option<(Option<HeaderValue>, Patterns)> {
     let token = secrets.first()?.bytes();
     let mut value = Zeroizing::new(Vec::with_capacity(token.len() + 7));
     value.extend_from_slice(b"Bearer ");

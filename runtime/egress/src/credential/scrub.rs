@@ -23,8 +23,9 @@ use http::{HeaderMap, HeaderValue};
 use http_body::{Body as _, Frame, SizeHint};
 use zeroize::Zeroizing;
 
-use super::encodings::spellings;
-use crate::body::{Body, BodyError};
+use super::spellings::spellings;
+use crate::body::Body;
+use crate::error::BodyError;
 
 /// Pieces that are held back whole before others get a turn.
 const IN_A_ROW: usize = 32;

@@ -17,8 +17,10 @@
 //! there `UNSIGNED-PAYLOAD` is part of the protocol, and TLS protects the body.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::SystemTime;
 
+use async_trait::async_trait;
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{
     PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
@@ -32,9 +34,11 @@ use http_body_util::BodyExt;
 use servo_policy::{Scheme, SecretSource};
 use tokio::time::{Instant, timeout_at};
 
+use super::authorize::{Authorize, Cache, Draft, Prepared};
+use super::error::{AuthorizeError, SourceError};
+use super::scrub::Patterns;
 use super::secret::Secret;
-use super::source::{Source, SourceError};
-use super::{Draft, Unattached};
+use super::source::Source;
 use crate::body::{Body, full};
 use crate::error::{Phase, SendError};
 
@@ -68,7 +72,7 @@ pub(super) struct SigV4 {
     token: Option<Source>,
 }
 
-pub(super) struct Keys {
+struct Keys {
     id: Secret,
     key: Secret,
     token: Option<Secret>,
@@ -77,7 +81,7 @@ pub(super) struct Keys {
 impl Keys {
     /// What must not come back. The id is no secret: it is in every URL that is
     /// signed for others.
-    pub(super) fn secrets(&self) -> Vec<Secret> {
+    fn secrets(&self) -> Vec<Secret> {
         [&self.key]
             .into_iter()
             .chain(&self.token)
@@ -91,13 +95,33 @@ impl Keys {
     }
 }
 
+#[async_trait]
+impl Authorize for SigV4 {
+    async fn authorize(
+        &self,
+        draft: &mut Draft<'_>,
+        cache: &Cache,
+    ) -> Result<Arc<Prepared>, AuthorizeError> {
+        let keys = self.keys(draft.until).await?;
+        let prepared = cache.get(keys.secrets(), |secrets| {
+            Some((None, Patterns::new(secrets.iter().map(Secret::bytes))?))
+        })?;
+        self.sign(&keys, draft, SystemTime::now()).await?;
+        Ok(prepared)
+    }
+
+    fn refused(&self, secret: &Secret) {
+        for source in [&self.id, &self.key].into_iter().chain(&self.token) {
+            source.refused(secret);
+        }
+    }
+}
+
 impl SigV4 {
     pub(super) fn load(
         service: &str,
         region: &str,
-        id: &SecretSource,
-        key: &SecretSource,
-        token: Option<&SecretSource>,
+        (id, key, token): (&SecretSource, &SecretSource, Option<&SecretSource>),
     ) -> Result<Self, SourceError> {
         Ok(Self {
             service: service.to_owned(),
@@ -108,7 +132,7 @@ impl SigV4 {
         })
     }
 
-    pub(super) async fn keys(&self, until: Instant) -> Result<Keys, SourceError> {
+    async fn keys(&self, until: Instant) -> Result<Keys, SourceError> {
         Ok(Keys {
             id: self.id.current(until).await?,
             key: self.key.current(until).await?,
@@ -119,20 +143,14 @@ impl SigV4 {
         })
     }
 
-    pub(super) fn refused(&self, secret: &Secret) {
-        for source in [&self.id, &self.key].into_iter().chain(&self.token) {
-            source.refused(secret);
-        }
-    }
-
-    pub(super) async fn sign(
+    async fn sign(
         &self,
         keys: &Keys,
         draft: &mut Draft<'_>,
         now: SystemTime,
-    ) -> Result<(), Unattached> {
-        clean(draft.headers).map_err(Unattached::Request)?;
-        let body = self.body(draft).await.map_err(Unattached::Request)?;
+    ) -> Result<(), AuthorizeError> {
+        clean(draft.headers).map_err(AuthorizeError::Request)?;
+        let body = self.body(draft).await.map_err(AuthorizeError::Request)?;
         if let Some(length) = *draft.length
             && length > 0
         {
@@ -170,11 +188,11 @@ impl SigV4 {
         headers: &HeaderMap,
         body: SignableBody<'_>,
         now: SystemTime,
-    ) -> Result<Vec<(HeaderName, HeaderValue)>, Unattached> {
+    ) -> Result<Vec<(HeaderName, HeaderValue)>, AuthorizeError> {
         let mut fields = Vec::with_capacity(headers.len());
         for (name, value) in headers {
             let value = value.to_str().map_err(|_| {
-                Unattached::Request(SendError::Request(
+                AuthorizeError::Request(SendError::Request(
                     "a signed request's fields must be ASCII without control characters",
                 ))
             })?;
@@ -188,19 +206,19 @@ impl SigV4 {
             .time(now)
             .settings(settings)
             .build()
-            .map_err(|_| Unattached::Signature)?
+            .map_err(|_| AuthorizeError::Signature)?
             .into();
         let request = SignableRequest::new(method, url, fields.into_iter(), body)
-            .map_err(|_| Unattached::Signature)?;
+            .map_err(|_| AuthorizeError::Signature)?;
         let (instructions, _signature) = sign(request, &params)
-            .map_err(|_| Unattached::Signature)?
+            .map_err(|_| AuthorizeError::Signature)?
             .into_parts();
         let (fields, _query) = instructions.into_parts();
         fields
             .into_iter()
             .map(|field| {
                 let mut value =
-                    HeaderValue::from_str(field.value()).map_err(|_| Unattached::Signature)?;
+                    HeaderValue::from_str(field.value()).map_err(|_| AuthorizeError::Signature)?;
                 let name = HeaderName::from_static(field.name());
                 value.set_sensitive(field.sensitive() || name == header::AUTHORIZATION);
                 Ok((name, value))

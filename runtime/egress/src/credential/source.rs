@@ -1,10 +1,9 @@
 //! Where the value of a secret is got, and when it is got again.
 //!
-//! - A *file* is looked at before each use (one `stat`) and read again when it
-//!   is another one than was read: mounted secrets are exchanged by rename, so
-//!   the inode counts as well as time and length. There is at most one read
-//!   for each change; one that is written in place may be read half written,
-//!   and is then refused or wrong until its writer is done.
+//! - A *file* is looked at before each use and read again when it is another one
+//!   than was read ([`crate::file`]). There is at most one read for each change;
+//!   one that is written in place may be read half written, and is then refused
+//!   or wrong until its writer is done.
 //! - A *variable* is read once, when the lane is made: nobody can change it
 //!   from outside.
 //! - A *command* runs at the first use and not at load, since its answers may
@@ -16,11 +15,7 @@
 //! A value that cannot be had again is gone: the request fails. The old one is
 //! not used on, because it may have been revoked for a reason.
 
-use std::fmt;
-use std::fs::{File, Metadata};
-use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -29,61 +24,13 @@ use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::command;
+use super::error::{Place, Problem, SourceError};
 use super::renewed::{Fetched, Renewed, Unavailable};
-use super::secret::{BadSecret, LONGEST, Secret};
+use super::secret::{LONGEST, Secret};
+use crate::file::{self, FileError, Stamp};
 
 /// How long the output of a command is used.
 const COMMAND_KEPT: Duration = Duration::from_secs(5 * 60);
-
-/// What is wrong with a source; never what is in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Problem {
-    #[error("{0}")]
-    Bad(#[from] BadSecret),
-    #[error("it cannot be read: {0}")]
-    Io(io::ErrorKind),
-    #[error("it is not a regular file")]
-    NotAFile,
-    #[error("there is no such variable in the environment of servo")]
-    NoVariable,
-    #[error("there is no such program")]
-    NoProgram,
-    #[error("it failed; run it by hand to see why")]
-    Failed,
-    #[error("its output is more than 64 KiB")]
-    TooMuch,
-    #[error("it took longer than 30 seconds")]
-    TooSlow,
-    #[error("it did not answer before the request's own time was over")]
-    Late,
-}
-
-/// A source that gives no value.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{place}: {problem}")]
-pub(super) struct SourceError {
-    pub(super) place: Place,
-    pub(super) problem: Problem,
-}
-
-/// A source by its name. Of a command only the program is told: an argument
-/// may be a secret too.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    File(PathBuf),
-    Variable(String),
-    Command(String),
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(path) => write!(f, "the file {}", path.display()),
-            Self::Variable(name) => write!(f, "the variable {name}"),
-            Self::Command(program) => write!(f, "the command {program}"),
-        }
-    }
-}
 
 pub(super) struct Source {
     place: Place,
@@ -100,16 +47,6 @@ enum Origin {
 struct Reading {
     stamp: Stamp,
     value: Result<Secret, Problem>,
-}
-
-/// Changes when a file does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
-    device: u64,
-    inode: u64,
-    length: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
 }
 
 impl Source {
@@ -153,7 +90,7 @@ impl Source {
                 Unavailable::Failed(problem) => problem,
                 Unavailable::Late => Problem::Late,
             }),
-            (Origin::File(_), _) => Err(Problem::NotAFile),
+            (Origin::File(_), _) => Err(FileError::NotAFile.into()),
         };
         value.map_err(|problem| SourceError {
             place: self.place.clone(),
@@ -190,56 +127,13 @@ fn commanded(argv: Vec<String>) -> Renewed<Secret, Problem> {
 
 /// What is in a file, read only if it is another than was read last.
 fn reread(path: &Path, last: Option<Reading>) -> Result<Reading, Problem> {
-    let meta = stat(path)?;
+    let now = file::stamp(path)?;
     match last {
-        Some(last) if last.stamp == Stamp::of(&meta) => Ok(last),
+        Some(last) if last.stamp == now => Ok(last),
         _ => {
-            let (stamp, bytes) = read(path, LONGEST + 2)?;
+            let (stamp, bytes) = file::read(path, LONGEST + 2)?;
             let value = Secret::new(bytes).map_err(Problem::Bad);
             Ok(Reading { stamp, value })
-        }
-    }
-}
-
-/// What a file is now. Nothing but a file is opened: a pipe would wait for its
-/// writer.
-pub(super) fn stat(path: &Path) -> Result<Metadata, Problem> {
-    let meta = std::fs::metadata(path).map_err(|error| Problem::Io(error.kind()))?;
-    if meta.is_file() {
-        Ok(meta)
-    } else {
-        Err(Problem::NotAFile)
-    }
-}
-
-/// The first bytes of a file, one more than `most` if it has more, in one
-/// buffer that does not grow.
-pub(super) fn read(path: &Path, most: usize) -> Result<(Stamp, Zeroizing<Vec<u8>>), Problem> {
-    let failed = |error: io::Error| Problem::Io(error.kind());
-    let file = File::open(path).map_err(failed)?;
-    let stamp = Stamp::of(&file.metadata().map_err(failed)?);
-    let mut bytes = Zeroizing::new(vec![0; most + 1]);
-    let mut filled = 0;
-    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match (&file).read(rest) {
-            Ok(0) => break,
-            Ok(size) => filled += size,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(failed(error)),
-        }
-    }
-    bytes.truncate(filled);
-    Ok((stamp, bytes))
-}
-
-impl Stamp {
-    pub(super) fn of(meta: &Metadata) -> Self {
-        Self {
-            device: meta.dev(),
-            inode: meta.ino(),
-            length: meta.len(),
-            modified: (meta.mtime(), meta.mtime_nsec()),
-            changed: (meta.ctime(), meta.ctime_nsec()),
         }
     }
 }
@@ -248,6 +142,7 @@ impl Stamp {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use super::super::secret::BadSecret;
     use super::*;
 
     fn soon() -> Instant {
@@ -320,7 +215,7 @@ mod tests {
         assert!(made.unwrap().success());
         for path in [pipe, folder.path().to_owned(), "/dev/zero".into()] {
             let error = Source::load(&SecretSource::File(path)).err().unwrap();
-            assert_eq!(error.problem, Problem::NotAFile);
+            assert_eq!(error.problem, Problem::File(FileError::NotAFile));
         }
     }
 

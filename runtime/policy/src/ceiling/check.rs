@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 
 use super::{Ceiling, HttpCeiling, refuse};
-use crate::{Access, Credential, Grants, HttpGrant, Method, PolicyError, PolicyErrors, Rule};
+use crate::{Access, Grants, HttpGrant, Method, PolicyError, PolicyErrors, Rule};
 
 /// What a rule of a grant may reach.
 #[derive(Clone, Copy)]
@@ -88,14 +88,20 @@ impl Ceiling {
         if let Some((name, problem)) = wider(ceiling, &grant.rule, reach) {
             refuse(wrong, &format!("{key}.{name}"), problem);
         }
-        if let Some(Credential::OAuth2 { token, private, .. }) = &grant.credential {
+        if let Some(credential) = &grant.credential
+            && let Some(own) = credential.own_request()
+        {
             let reach = Reach {
-                private: *private,
+                private: own.private,
                 networks: &[],
             };
-            if let Some((name, problem)) = wider(ceiling, token, reach) {
-                let name = if name == "rule" { "token_url" } else { name };
-                refuse(wrong, &format!("{key}.oauth2.{name}"), problem);
+            if let Some((name, problem)) = wider(ceiling, own.rule, reach) {
+                let name = if name == "rule" { own.address } else { name };
+                refuse(
+                    wrong,
+                    &format!("{key}.{}.{name}", credential.key()),
+                    problem,
+                );
             }
         }
     }

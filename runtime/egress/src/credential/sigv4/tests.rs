@@ -120,7 +120,7 @@ async fn sign(
     headers: &mut HeaderMap,
     mut body: Body,
     mut length: Option<u64>,
-) -> Result<(Option<u64>, Bytes), Unattached> {
+) -> Result<(Option<u64>, Bytes), AuthorizeError> {
     let keys = Keys {
         id: secret("AKIDEXAMPLE"),
         key: secret("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"),
@@ -178,7 +178,7 @@ async fn e6_large_bodies_go_unsigned_to_s3_over_https_only() {
         assert!(
             matches!(
                 error,
-                Err(Unattached::Request(SendError::TooLarge { limit: MOST }))
+                Err(AuthorizeError::Request(SendError::TooLarge { limit: MOST }))
             ),
             "{service} {url}"
         );
@@ -217,7 +217,7 @@ async fn e6_fields_that_speak_for_the_signature() {
         let error = sign("s3", "https://a.test/", &mut headers, empty(), Some(0)).await;
         assert!(matches!(
             error,
-            Err(Unattached::Request(SendError::Request(_)))
+            Err(AuthorizeError::Request(SendError::Request(_)))
         ));
     }
 }
@@ -228,6 +228,6 @@ async fn e6_a_body_of_another_length_is_refused() {
     let error = sign("es", "https://a.test/", &mut headers, full("abc"), Some(4)).await;
     assert!(matches!(
         error,
-        Err(Unattached::Request(SendError::Request(_)))
+        Err(AuthorizeError::Request(SendError::Request(_)))
     ));
 }

@@ -7,6 +7,8 @@
 //! any public one would do as well. Every client gets a session store of its
 //! own: a resumed session would tell a server that two tenants are one host.
 
+pub(crate) mod identity;
+
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -16,7 +18,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::EgressError;
+use crate::error::EgressError;
 
 /// The largest file of authorities that is read: the bundle of every public
 /// one is a quarter of this.

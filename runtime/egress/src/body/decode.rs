@@ -24,8 +24,9 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body::{Body as _, Frame};
 use http_body_util::BodyExt;
 
-use crate::body::{Body, BodyError, EMPTY_IN_A_ROW, Incoming};
-use crate::error::ProtocolFailure;
+use super::incoming::Incoming;
+use super::{Body, EMPTY_IN_A_ROW};
+use crate::error::{BodyError, ProtocolFailure};
 
 /// Bytes that come out in one step.
 const STEP: usize = 16 << 10;

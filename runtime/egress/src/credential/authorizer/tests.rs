@@ -1,11 +1,14 @@
-//! What a keeper keeps, and for how long.
+//! What is kept of a value, and for how long.
 
 #![allow(clippy::unwrap_used)]
 
 use std::time::Duration;
 
-use servo_policy::{Host, Scheme, SecretSource};
+use http::{HeaderMap, Method};
+use servo_policy::{Host, Scheme, SecretSource, Target};
+use tokio::time::Instant;
 
+use super::super::field::{Field, Form};
 use super::*;
 use crate::body::empty;
 
@@ -18,10 +21,10 @@ fn target() -> Target {
     }
 }
 
-async fn attach(keeper: &Arc<Keeper>) -> Result<Attached, SendError> {
+async fn authorize(authorizer: &Arc<Authorizer>) -> Result<Authorized, SendError> {
     let mut headers = HeaderMap::new();
-    keeper
-        .attach(Draft {
+    authorizer
+        .authorize(Draft {
             method: &Method::GET,
             target: &target(),
             headers: &mut headers,
@@ -38,27 +41,27 @@ async fn e9_an_old_value_is_gone_with_its_last_answer() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("one");
     std::fs::write(&path, "the old value").unwrap();
-    let bearer = Credential::Bearer(SecretSource::File(path.clone()));
-    let kind = Kind::Field(Field::load(&bearer).unwrap());
-    let keeper = Keeper::new(RuleId(0), kind, false);
-    let watch = |attached: &Attached| attached.worn.secrets.first().unwrap().watch();
+    let source = SecretSource::File(path.clone());
+    let bearer = Field::load(header::AUTHORIZATION, Form::between("Bearer ", ""), &source);
+    let authorizer = Authorizer::new(RuleId(0), Box::new(bearer.unwrap()), false);
+    let watch = |authorized: &Authorized| authorized.prepared.secrets.first().unwrap().watch();
 
-    let asked = attach(&keeper).await.unwrap();
+    let asked = authorize(&authorizer).await.unwrap();
     let old = watch(&asked);
-    let again = attach(&keeper).await.unwrap();
-    assert!(Arc::ptr_eq(&asked.worn, &again.worn), "made once");
+    let again = authorize(&authorizer).await.unwrap();
+    assert!(Arc::ptr_eq(&asked.prepared, &again.prepared), "made once");
     drop((asked, again));
     assert!(old.upgrade().is_some());
 
     // Another length, so that no clock can make the two look alike.
     std::fs::write(&path, "the new value, longer").unwrap();
-    let asked = attach(&keeper).await.unwrap();
+    let asked = authorize(&authorizer).await.unwrap();
     assert!(old.upgrade().is_none(), "nothing holds the old one");
     let new = watch(&asked);
 
     // Revoked while an answer is under way: it goes with that answer.
     std::fs::remove_file(&path).unwrap();
-    assert!(attach(&keeper).await.is_err());
+    assert!(authorize(&authorizer).await.is_err());
     assert!(new.upgrade().is_some());
     drop(asked);
     assert!(new.upgrade().is_none());
