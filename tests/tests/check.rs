@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use servo_agent::ConfigFile;
+use servo_config::ConfigFile;
 use servo_tests::components::component;
 use servo_tests::process::Process;
 use servo_tests::workspace::{Ran, Workspace};

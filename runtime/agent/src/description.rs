@@ -4,10 +4,10 @@
 //! check`. All of them ask here, so that what is refused in production is
 //! refused on a laptop, in the same words.
 
+use servo_config::Ceilings;
 use servo_protocol::check::{self, Finding};
 use servo_protocol::{Application, AppliedApplication, Metrics, Reason, Status};
 
-use crate::config::Ceilings;
 use crate::driver::{AdjustDriver, CallContext, CallId, DriverFailure, MeasureDriver};
 use crate::observer::Notice;
 use crate::operation::Call;

@@ -7,12 +7,10 @@
 #![forbid(unsafe_code)]
 
 mod compat;
-mod config;
 mod description;
 mod driver;
 mod environment;
 mod exchange;
-mod formula;
 mod journal;
 mod message;
 mod observer;
@@ -28,17 +26,12 @@ mod transport;
 mod turn;
 
 pub use compat::Compat;
-pub use config::{
-    Ceilings, ConfigError, ConfigErrors, ConfigFile, DriverRole, DriverSection, DriverSections,
-    DriversSection, Excerpt, OptuneSection,
-};
 pub use description::{admitted, fitted};
 pub use driver::{
     AdjustDriver, AdjustRequest, CallContext, CallId, CancelSupport, DriverFacts, DriverFailure,
     MeasureDriver, MeasureRequest, Pause, Step,
 };
 pub use environment::EnvironmentCheck;
-pub use formula::{FormulaError, check_formula};
 pub use journal::{
     Accepted, Began, CallInHand, Clock, DriverId, FileJournal, Journal, JournalError,
     JournalOpenError, NoJournal, PauseInHand, Recovered, Room, Standing, UnsentReport,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use servo_config::Ceilings;
 use servo_protocol::{
     Application, Command, CommandBody, CommandError, Event, Goodbye, Hello, Named, Operation,
     StatusReply,
@@ -16,7 +17,6 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::compat::Compat;
-use crate::config::Ceilings;
 use crate::driver::{AdjustDriver, CallId, MeasureDriver};
 use crate::environment::EnvironmentCheck;
 use crate::exchange::Exchange;

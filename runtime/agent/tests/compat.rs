@@ -65,7 +65,7 @@ async fn k5_a_value_above_the_ceiling_is_refused_before_the_driver_sees_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ceiling.yaml");
     std::fs::write(&path, "ceiling: { settings: { web.cpu: { max: 3 } } }\n").unwrap();
-    let ceilings = servo_agent::Ceilings::read(&path).unwrap();
+    let ceilings = servo_config::Ceilings::read(&path).unwrap();
     for (unchecked, cpu, steps) in [(false, 3, 1), (false, 4, 0), (true, 3, 1), (true, 4, 0)] {
         let driver = adjusts(vec![Act::done(applied(f64::from(cpu)))]);
         let run = Run::new(vec![adjust(json!(cpu))]).adjust(&driver);

@@ -11,9 +11,10 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use serde_json::json;
 use servo_agent::{
-    AdjustDriver, AdjustRequest, Call, CallContext, CallId, CallLimits, Ceilings, DriverFacts,
-    DriverFailure, Ended, NoJournal, NoObserver, NoReporter, Pacing, Start, Step, fitted,
+    AdjustDriver, AdjustRequest, Call, CallContext, CallId, CallLimits, DriverFacts, DriverFailure,
+    Ended, NoJournal, NoObserver, NoReporter, Pacing, Start, Step, fitted,
 };
+use servo_config::Ceilings;
 use servo_protocol::{Application, AppliedApplication, Reason, Status};
 use tokio_util::sync::CancellationToken;
 

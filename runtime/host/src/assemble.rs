@@ -9,11 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use servo_agent::{
-    CallLimits, DriverRole, EnvironmentCheck, HttpConfig, HttpTransport, TransportSetupError,
-};
+use servo_agent::{CallLimits, EnvironmentCheck, HttpConfig, HttpTransport, TransportSetupError};
 use servo_artifact::{Artifact, CodeCache, DEFAULT_CACHE_LIMIT, DriverKind, user_cache_folder};
 use servo_audit::Auditor;
+use servo_config::DriverRole;
 use servo_egress::{Gate, Owner, SystemResolver};
 use servo_native::{NativeDriver, NativeEnvironment};
 use servo_policy::Grants;

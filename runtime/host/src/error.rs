@@ -7,8 +7,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use servo_agent::{ConfigError, ConfigErrors, ConfigFile, DriverRole};
 use servo_artifact::{ArtifactError, DriverKind};
+use servo_config::{ConfigError, ConfigErrors, ConfigFile, DriverRole};
 use servo_egress::EgressError;
 use servo_native::NativeError;
 use servo_sandbox::SandboxError;

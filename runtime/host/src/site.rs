@@ -13,7 +13,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
-use servo_agent::{Ceilings, ConfigError, ConfigErrors, ConfigFile, DriverRole, DriverSections};
+use servo_config::{Ceilings, ConfigError, ConfigErrors, ConfigFile, DriverRole, DriverSections};
 use thiserror::Error;
 
 /// The operator's file where none is named.

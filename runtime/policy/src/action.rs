@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::folder::absolute;
-use crate::{Access, Budget, Denial, FolderGrant, HttpRules, PolicyError, Span, network};
+use crate::{Access, Advice, Budget, Denial, FolderGrant, HttpRules, PolicyError, Span, network};
 
 use self::hole::Hole;
 pub use self::hole::HoleSpec;
@@ -230,47 +230,55 @@ impl ActionSpec {
         wrong: &mut Vec<PolicyError>,
     ) -> Action {
         let key = format!("grants.actions.{name}");
-        let mut refuse = |at: &str, problem: String| {
+        let mut refuse = |at: &str, advice: Advice| {
             wrong.push(PolicyError::Grant {
                 key: format!("{key}{at}"),
-                problem,
+                advice,
             });
         };
         if !network::is_name(name) {
-            let problem = format!(
-                "{name:?} is not a name of an action; use lower-case letters, digits and hyphens, \
-                 starting with a letter, at most 63"
+            let advice = Advice::new(
+                format!("{name:?} is not a name of an action"),
+                "use lower-case letters, digits and hyphens, starting with a letter, at most 63",
             );
-            refuse("", problem);
+            refuse("", advice);
         }
         let program = self.run.first().map(PathBuf::from).unwrap_or_default();
         if absolute(&program).is_none_or(|straight| straight != program) {
-            let problem = "the program must be named by its absolute path; there is no search path";
-            refuse(".run", problem.to_owned());
+            let advice = Advice::new(
+                "the program must be named by its absolute path",
+                "there is no search path",
+            );
+            refuse(".run", advice);
         }
         let mut run = Vec::with_capacity(self.run.len());
         let mut used: Vec<&str> = Vec::new();
         for (index, element) in self.run.iter().enumerate() {
             let at = format!(".run[{index}]");
             if element.contains('\0') {
-                refuse(&at, "an argument holds a zero byte; remove it".to_owned());
+                refuse(
+                    &at,
+                    Advice::new("an argument holds a zero byte", "remove it"),
+                );
             }
             if let Some(folder) = writable(element, folders) {
-                let problem = format!(
-                    "{element:?} is in the folder {:?}, which the driver may change, so the driver \
-                     would say what is run; name another place, or grant the folder for reading",
-                    folder.name
+                let advice = Advice::new(
+                    format!(
+                        "{element:?} is in the folder {:?}, which the driver may change, so the driver would say what is run",
+                        folder.name
+                    ),
+                    "name another place, or grant the folder for reading",
                 );
-                refuse(&at, problem);
+                refuse(&at, advice);
             }
             match hole::name_in(element) {
                 None => run.push(Part::Literal(element.clone())),
                 Some(hole) if element.len() != hole.len() + 2 || index == 0 => {
-                    let problem = format!(
-                        "a hole fills one whole argument after the program; write `{{{hole}}}` as an \
-                         argument of its own"
+                    let advice = Advice::new(
+                        "a hole fills one whole argument after the program",
+                        format!("write `{{{hole}}}` as an argument of its own"),
                     );
-                    refuse(&at, problem);
+                    refuse(&at, advice);
                 }
                 Some(hole) => match self.holes.get(hole).map(HoleSpec::resolve) {
                     Some(Ok(takes)) => {
@@ -281,10 +289,11 @@ impl ActionSpec {
                     // Said below, where it stands.
                     Some(Err(_)) => used.push(hole),
                     None => {
-                        let problem = format!(
-                            "nothing says what may stand in `{{{hole}}}`; add `{hole}:` to `where`"
+                        let advice = Advice::new(
+                            format!("nothing says what may stand in `{{{hole}}}`"),
+                            format!("add `{hole}:` to `where`"),
                         );
-                        refuse(&at, problem);
+                        refuse(&at, advice);
                     }
                 },
             }
@@ -292,33 +301,36 @@ impl ActionSpec {
         for (hole, spec) in &self.holes {
             let at = format!(".where.{hole}");
             if !used.contains(&hole.as_str()) {
-                let problem =
-                    format!("no argument is `{{{hole}}}`; use the hole, or remove the key");
-                refuse(&at, problem);
+                let advice = Advice::new(
+                    format!("no argument is `{{{hole}}}`"),
+                    "use the hole, or remove the key",
+                );
+                refuse(&at, advice);
             }
-            if let Err(problem) = spec.resolve() {
-                refuse(&at, problem);
+            if let Err(advice) = spec.resolve() {
+                refuse(&at, advice);
             }
             for item in spec.items() {
                 if let Some(folder) = writable(item, folders) {
-                    let problem = format!(
-                        "{item:?} is in the folder {:?}, which the driver may change; name another \
-                         place, or grant the folder for reading",
-                        folder.name
+                    let advice = Advice::new(
+                        format!(
+                            "{item:?} is in the folder {:?}, which the driver may change",
+                            folder.name
+                        ),
+                        "name another place, or grant the folder for reading",
                     );
-                    refuse(&at, problem);
+                    refuse(&at, advice);
                 }
             }
         }
         let most = budget.map_or(Duration::MAX, |budget| budget.wall);
         let wall = self.wall.map_or(WALL.min(most), |wall| wall.0);
         if wall.is_zero() || wall > most {
-            let problem = format!(
-                "{} is no time that an action can take; use at least 1ms and at most the time of the \
-                 call, `grants.limits.wall`",
-                Span(wall)
+            let advice = Advice::new(
+                format!("{} is no time that an action can take", Span(wall)),
+                "use at least 1ms and at most the time of the call, `grants.limits.wall`",
             );
-            refuse(".wall", problem);
+            refuse(".wall", advice);
         }
         Action {
             name: name.to_owned(),

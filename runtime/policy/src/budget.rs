@@ -12,7 +12,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{ByteSize, PolicyError, Span};
+use crate::{Advice, ByteSize, PolicyError, Span};
 
 /// Writes the budget, the operator's partial form of it, the defaults, and the
 /// range check from one table, so that the four cannot drift apart.
@@ -120,10 +120,7 @@ macro_rules! limits {
                         let show = <$ty as Limit<$spec>>::show;
                         wrong.push(PolicyError::Grant {
                             key: format!("{key}.{}", stringify!($name)),
-                            problem: format!(
-                                "{} is out of range; use a value from {} to {}",
-                                show(value), show($low), show($high)
-                            ),
+                            advice: Advice::new(format!("{} is out of range", show(value)), format!("use a value from {} to {}", show($low), show($high))),
                         });
                     }
                 })+
@@ -327,11 +324,13 @@ impl Budget {
         if self.step_wall > self.wall && self.step_wall != given.step_wall {
             return Err(PolicyError::Grant {
                 key: "grants.limits.step_wall".to_owned(),
-                problem: format!(
-                    "one step may not take longer ({}) than the whole call ({}); \
-                     raise `wall` or lower `step_wall`",
-                    Span(self.step_wall),
-                    Span(self.wall)
+                advice: Advice::new(
+                    format!(
+                        "one step may not take longer ({}) than the whole call ({})",
+                        Span(self.step_wall),
+                        Span(self.wall)
+                    ),
+                    "raise `wall` or lower `step_wall`",
                 ),
             });
         }

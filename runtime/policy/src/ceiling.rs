@@ -21,7 +21,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::folder::absolute;
-use crate::{Access, ByteSize, LimitsSpec, Networks, PolicyError, PolicyErrors, Rule, present};
+use crate::{
+    Access, Advice, ByteSize, LimitsSpec, Networks, PolicyError, PolicyErrors, Rule, present,
+};
 
 use self::setting::SettingCeiling;
 pub use self::setting::{SettingCeilingSpec, SettingValue};
@@ -146,9 +148,11 @@ impl CeilingSpec {
     pub fn resolve(&self, base: &Path, networks: &Networks) -> Result<Ceiling, PolicyErrors> {
         let mut wrong = Vec::new();
         if *self == Self::default() {
-            let problem =
-                "the ceiling limits nothing; write one of its sections, or remove the key";
-            refuse(&mut wrong, "ceiling", problem);
+            let advice = Advice::new(
+                "the ceiling limits nothing",
+                "write one of its sections, or remove the key",
+            );
+            refuse(&mut wrong, "ceiling", advice);
         }
         let http = self.http.as_ref().map(|rules| {
             rules
@@ -161,9 +165,15 @@ impl CeilingSpec {
             let one = |(index, spec): (usize, &FolderCeilingSpec)| {
                 let path = absolute(&base.join(&spec.path));
                 if path.is_none() {
-                    let problem = "this does not lead to a folder below the root; write an absolute \
-                                   path, or one relative to the file";
-                    refuse(&mut wrong, &format!("ceiling.folders[{index}].path"), problem);
+                    let advice = Advice::new(
+                        "this does not lead to a folder below the root",
+                        "write an absolute path, or one relative to the file",
+                    );
+                    refuse(
+                        &mut wrong,
+                        &format!("ceiling.folders[{index}].path"),
+                        advice,
+                    );
                 }
                 Some(FolderCeiling {
                     path: path?,
@@ -174,15 +184,17 @@ impl CeilingSpec {
         });
         for (index, program) in self.actions.iter().flatten().enumerate() {
             if absolute(program).is_none_or(|straight| straight != *program) {
-                let problem =
-                    "a program is named by its absolute path; write it without `.` and `..`";
-                refuse(&mut wrong, &format!("ceiling.actions[{index}]"), problem);
+                let advice = Advice::new(
+                    "a program is named by its absolute path",
+                    "write it without `.` and `..`",
+                );
+                refuse(&mut wrong, &format!("ceiling.actions[{index}]"), advice);
             }
         }
         let limits = self.limits.clone().unwrap_or_default();
         if self.limits.is_some() && limits == LimitsSpec::default() {
-            let problem = "no limit is named; name one, or remove the key";
-            refuse(&mut wrong, "ceiling.limits", problem);
+            let advice = Advice::new("no limit is named", "name one, or remove the key");
+            refuse(&mut wrong, "ceiling.limits", advice);
         }
         limits.check_ranges("ceiling.limits", &mut wrong);
         let settings = self.settings.as_ref().map(|settings| {
@@ -192,8 +204,8 @@ impl CeilingSpec {
                     let key = format!("ceiling.settings.{name}");
                     match spec.resolve(name) {
                         Ok(ceiling) => Some((name.clone(), ceiling)),
-                        Err(problem) => {
-                            refuse(&mut wrong, &key, problem);
+                        Err(advice) => {
+                            refuse(&mut wrong, &key, advice);
                             None
                         }
                     }
@@ -228,9 +240,11 @@ impl HttpCeilingSpec {
             None => Vec::new(),
         };
         if self.private && self.networks.is_some() {
-            let problem = "`private: true` opens every private address already; keep one of \
-                           `private` and `networks`";
-            refuse(wrong, &format!("{key}.networks"), problem);
+            let advice = Advice::new(
+                "`private: true` opens every private address already",
+                "keep one of `private` and `networks`",
+            );
+            refuse(wrong, &format!("{key}.networks"), advice);
         }
         match self.rule.parse() {
             Ok(rule) => Some(HttpCeiling {
@@ -345,9 +359,9 @@ impl Ceiling {
     }
 }
 
-fn refuse(wrong: &mut Vec<PolicyError>, key: &str, problem: impl Into<String>) {
+fn refuse(wrong: &mut Vec<PolicyError>, key: &str, advice: Advice) {
     wrong.push(PolicyError::Grant {
         key: key.to_owned(),
-        problem: problem.into(),
+        advice,
     });
 }

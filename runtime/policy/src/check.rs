@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::{PolicyError, SecretSource, SecretSpec};
+use crate::{Advice, PolicyError, SecretSource, SecretSpec};
 
 /// The reading of one rule.
 pub(crate) struct Check<'a> {
@@ -14,10 +14,10 @@ pub(crate) struct Check<'a> {
 }
 
 impl Check<'_> {
-    pub(crate) fn refuse(&mut self, name: &str, problem: impl Into<String>) {
+    pub(crate) fn refuse(&mut self, name: &str, advice: Advice) {
         self.wrong.push(PolicyError::Grant {
             key: format!("{}.{name}", self.key),
-            problem: problem.into(),
+            advice,
         });
     }
 
@@ -25,8 +25,8 @@ impl Check<'_> {
     pub(crate) fn secret(&mut self, name: &str, spec: &SecretSpec) -> Option<SecretSource> {
         match spec.resolve(self.base) {
             Ok(source) => Some(source),
-            Err(problem) => {
-                self.refuse(name, problem);
+            Err(advice) => {
+                self.refuse(name, advice);
                 None
             }
         }

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Scheme;
 use crate::check::Check;
 use crate::folder::below;
+use crate::{Advice, Scheme};
 
 /// `client_certificate:` in a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -34,13 +34,16 @@ impl ClientCertificateSpec {
         if scheme == Scheme::Http {
             check.refuse(
                 "client_certificate",
-                "plain http has no connection with an identity; write https, or remove it",
+                Advice::new(
+                    "plain http has no connection with an identity",
+                    "write https, or remove it",
+                ),
             );
         }
         for (name, path) in [("certificate", &self.certificate), ("key", &self.key)] {
             if path.as_os_str().is_empty() {
-                let problem = "the path is empty; write where the file is";
-                check.refuse(&format!("client_certificate.{name}"), problem);
+                let advice = Advice::new("the path is empty", "write where the file is");
+                check.refuse(&format!("client_certificate.{name}"), advice);
             }
         }
         ClientCertificate {

@@ -19,7 +19,7 @@ use crate::check::{Check, cut, is_token};
 use crate::folder::below;
 use crate::placeholder::fill_url;
 use crate::plaintext::Plaintext;
-use crate::{HostPattern, HttpGrantSpec, Rule, Scheme, SecretSource, SecretSpec};
+use crate::{Advice, HostPattern, HttpGrantSpec, Rule, Scheme, SecretSource, SecretSpec};
 
 /// Adds the keys of credentials to the type of a rule, so that a kind stands in
 /// this file alone. (Serde can flatten one type into another, but then its errors
@@ -142,10 +142,11 @@ impl Credential {
         let mut written = written(spec);
         let (first, kind) = written.next()?;
         if let Some((second, _)) = written.next() {
-            let problem = format!(
-                "the rule has a credential already, `{first}`; keep one of `{first}` and `{second}`"
+            let advice = Advice::new(
+                format!("the rule has a credential already, `{first}`"),
+                format!("keep one of `{first}` and `{second}`"),
             );
-            check.refuse(second, problem);
+            check.refuse(second, advice);
             return None;
         }
         kind.resolve(check)
@@ -272,9 +273,11 @@ impl Kind for BasicSpec {
     fn resolve(&self, check: &mut Check<'_>) -> Option<Credential> {
         let password = check.secret("basic.password", &self.password);
         if self.user.contains(|c: char| c == ':' || c.is_control()) {
-            let problem = "a user name may hold neither a colon nor control characters; the server \
-                           could not tell where it ends";
-            check.refuse("basic.user", problem);
+            let advice = Advice::new(
+                "a user name may hold neither a colon nor control characters",
+                "the server could not tell where it ends",
+            );
+            check.refuse("basic.user", advice);
             return None;
         }
         Some(Credential::Basic {
@@ -323,35 +326,39 @@ impl Kind for HeaderSpec {
         let secret = check.secret("header.secret", &self.secret);
         let name = self.name.to_ascii_lowercase();
         if !is_token(&name) {
-            let problem = format!(
-                "{:?} is not a name of a header; use letters, digits and hyphens",
-                cut(&self.name)
+            let advice = Advice::new(
+                format!("{:?} is not a name of a header", cut(&self.name)),
+                "use letters, digits and hyphens",
             );
-            check.refuse("header.name", problem);
+            check.refuse("header.name", advice);
             return None;
         }
         if OWNED.contains(&name.as_str()) || name.starts_with("proxy-") {
-            let problem = format!(
-                "`{name}` belongs to the connection, not to a credential; use `authorization` or a \
-                 header of the server's own"
+            let advice = Advice::new(
+                format!("`{name}` belongs to the connection, not to a credential"),
+                "use `authorization` or a header of the server's own",
             );
-            check.refuse("header.name", problem);
+            check.refuse("header.name", advice);
             return None;
         }
         let template = self.template.as_deref().unwrap_or(SECRET);
         let (before, after) = match template.split_once(SECRET) {
             Some((before, after)) if !after.contains(SECRET) => (before, after),
             _ => {
-                let problem =
-                    "the place of the secret is missing or there twice; write `{secret}` once";
-                check.refuse("header.template", problem);
+                let advice = Advice::new(
+                    "the place of the secret is missing or there twice",
+                    "write `{secret}` once",
+                );
+                check.refuse("header.template", advice);
                 return None;
             }
         };
         if !template.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
-            let problem = "a header holds plain characters only; remove what is not ASCII, and \
-                           control characters";
-            check.refuse("header.template", problem);
+            let advice = Advice::new(
+                "a header holds plain characters only",
+                "remove what is not ASCII, and control characters",
+            );
+            check.refuse("header.template", advice);
             return None;
         }
         Some(Credential::Header {
@@ -385,11 +392,11 @@ impl Kind for SigV4Spec {
         for (name, value) in [("service", &self.service), ("region", &self.region)] {
             let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
             if value.is_empty() || !value.bytes().all(plain) {
-                let problem = format!(
-                    "{:?} is not a {name} of AWS; use lower-case letters, digits and hyphens",
-                    cut(value)
+                let advice = Advice::new(
+                    format!("{:?} is not a {name} of AWS", cut(value)),
+                    "use lower-case letters, digits and hyphens",
                 );
-                check.refuse(&format!("sigv4.{name}"), problem);
+                check.refuse(&format!("sigv4.{name}"), advice);
             }
         }
         let access_key_id = check.secret("sigv4.access_key_id", &self.access_key_id);
@@ -439,15 +446,20 @@ impl Kind for OAuth2Spec {
         let client_secret = check.secret("oauth2.client_secret", &self.client_secret);
         if self.client_id.is_empty() || !self.client_id.bytes().all(|b| (b' '..=b'~').contains(&b))
         {
-            let problem = "the client's id is empty, or holds control characters or what is not \
-                           ASCII; write it as the service gave it";
-            check.refuse("oauth2.client_id", problem);
+            let advice = Advice::new(
+                "the client's id is empty, or holds control characters or what is not ASCII",
+                "write it as the service gave it",
+            );
+            check.refuse("oauth2.client_id", advice);
         }
         for (index, scope) in self.scopes.iter().enumerate() {
             let plain = |b: u8| (b'!'..=b'~').contains(&b) && b != b'"' && b != b'\\';
             if scope.is_empty() || !scope.bytes().all(plain) {
-                let problem = "a scope is one word without quotes; write one entry for each";
-                check.refuse(&format!("oauth2.scopes[{index}]"), problem);
+                let advice = Advice::new(
+                    "a scope is one word without quotes",
+                    "write one entry for each",
+                );
+                check.refuse(&format!("oauth2.scopes[{index}]"), advice);
             }
         }
         let token = self.token(check)?;
@@ -457,14 +469,16 @@ impl Kind for OAuth2Spec {
             spoken: self.plaintext,
             credential: true,
         };
-        if let Some(problem) = clear.problem() {
+        if let Some(advice) = clear.advice() {
             let name = clear.name("token_url");
-            check.refuse(&format!("oauth2.{name}"), problem);
+            check.refuse(&format!("oauth2.{name}"), advice);
         }
         if self.ca.is_some() && token.scheme == Scheme::Http {
-            let problem = "plain http has no certificate to check; write https in `token_url`, or \
-                           remove `ca`";
-            check.refuse("oauth2.ca", problem);
+            let advice = Advice::new(
+                "plain http has no certificate to check",
+                "write https in `token_url`, or remove `ca`",
+            );
+            check.refuse("oauth2.ca", advice);
         }
         Some(Credential::OAuth2 {
             token,
@@ -489,8 +503,8 @@ impl OAuth2Spec {
             }
         };
         if !matches!(token.host, HostPattern::Exact(_) | HostPattern::Ip(_)) {
-            let problem = "tokens are asked for at one place; write one host";
-            check.refuse("oauth2.token_url", problem);
+            let advice = Advice::new("tokens are asked for at one place", "write one host");
+            check.refuse("oauth2.token_url", advice);
             return None;
         }
         Some(token)

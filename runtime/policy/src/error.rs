@@ -58,9 +58,83 @@ impl fmt::Display for RuleError {
     }
 }
 
+/// What is wrong, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advice {
+    /// What is wrong.
+    pub problem: String,
+    /// What to write instead.
+    pub remedy: String,
+}
+
+impl Advice {
+    /// A problem and its remedy.
+    pub fn new(problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self {
+            problem: problem.into(),
+            remedy: remedy.into(),
+        }
+    }
+}
+
+impl fmt::Display for Advice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {}", self.problem, self.remedy)
+    }
+}
+
+/// What is wrong with a placeholder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlaceholderFault {
+    /// `${` without `}`.
+    #[error("it is not closed")]
+    Open,
+    /// It is not about the driver's config.
+    #[error("only values of the driver's config can be used")]
+    NotConfig,
+    /// The config has no such key.
+    #[error("the driver's config has no such key")]
+    Missing,
+    /// A list, a mapping, or true or false.
+    #[error("its value is neither text nor a number")]
+    Kind,
+    /// It stands where the methods do.
+    #[error("a placeholder cannot stand for methods")]
+    Methods,
+    /// Its value would not be one plain word of a URL.
+    #[error("its value is empty, or holds a space, a control character, `*`, `{{` or `}}`")]
+    Characters,
+    /// Its value would move the rule to another host or folder.
+    #[error("its value holds one of `/ \\ ? # @ %`")]
+    Structure,
+    /// Its value holds a user name or a password.
+    #[error("its value holds a user name or a password")]
+    UserInformation,
+}
+
+impl PlaceholderFault {
+    /// What to write instead, in a rule whose config is `section`.
+    pub fn remedy(self, placeholder: &str, section: &str) -> String {
+        match self {
+            Self::Open | Self::NotConfig => "write `${config.key}`".to_owned(),
+            Self::Missing => {
+                let name = placeholder.strip_prefix("config.").unwrap_or(placeholder);
+                format!("add `{name}` to `{section}`, or write what it stands for into the rule")
+            }
+            Self::Kind => "give it a text or a number".to_owned(),
+            Self::Methods => "list the methods".to_owned(),
+            Self::Characters => "write one plain URL, name or number".to_owned(),
+            Self::Structure => {
+                "put the placeholder at the beginning of the URL, or give it a plain name"
+                    .to_owned()
+            }
+            Self::UserInformation => "write the URL without them".to_owned(),
+        }
+    }
+}
+
 /// A policy that cannot be used; nothing runs under it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum PolicyError {
     /// A rule does not follow the grammar.
     #[error("{key}: {error}")]
@@ -71,7 +145,10 @@ pub enum PolicyError {
         error: RuleError,
     },
     /// A placeholder could not be filled.
-    #[error("{key}: the rule {rule:?} needs `{placeholder}`, but {problem}")]
+    #[error(
+        "{key}: the rule {rule:?} needs `{placeholder}`, but {fault}; {}",
+        fault.remedy(placeholder, "the driver's config")
+    )]
     Placeholder {
         /// Where the rule stands.
         key: String,
@@ -79,8 +156,8 @@ pub enum PolicyError {
         rule: String,
         /// The placeholder, such as `config.endpoint`.
         placeholder: String,
-        /// What is wrong, and the remedy.
-        problem: String,
+        /// What is wrong with it.
+        fault: PlaceholderFault,
     },
     /// Two rules say different things about the same requests.
     #[error(
@@ -96,12 +173,12 @@ pub enum PolicyError {
         rule: String,
     },
     /// A grant that makes no sense as it stands.
-    #[error("{key}: {problem}")]
+    #[error("{key}: {advice}")]
     Grant {
         /// Where it stands.
         key: String,
-        /// What is wrong, and the remedy.
-        problem: String,
+        /// What is wrong, and what to do.
+        advice: Advice,
     },
     /// A limit outside its range.
     #[error("grants.limits.{key}: {value} is out of range; use a value from {low} to {high}")]
@@ -116,12 +193,12 @@ pub enum PolicyError {
         high: String,
     },
     /// A folder grant that is refused.
-    #[error("{key}: {problem}")]
+    #[error("{key}: {advice}")]
     Folder {
         /// Where it stands.
         key: String,
-        /// What is wrong, and the remedy.
-        problem: String,
+        /// What is wrong, and what to do.
+        advice: Advice,
     },
 }
 

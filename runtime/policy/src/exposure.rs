@@ -8,7 +8,7 @@
 use std::path::Path;
 
 use crate::folder::absolute;
-use crate::{Access, FolderGrant, HttpRules, PolicyError, SecretSource};
+use crate::{Access, Advice, FolderGrant, HttpRules, PolicyError, SecretSource};
 
 /// Refuses files of a credential inside the folders.
 pub(crate) fn check(http: &HttpRules, folders: &[FolderGrant], wrong: &mut Vec<PolicyError>) {
@@ -22,11 +22,13 @@ pub(crate) fn check(http: &HttpRules, folders: &[FolderGrant], wrong: &mut Vec<P
             if let Some(folder) = folders.iter().find(inside) {
                 wrong.push(PolicyError::Grant {
                     key: format!("grants.http[{}].{name}", grant.id.0),
-                    problem: format!(
-                        "{} lies in the granted folder {:?}, so the driver could {what} it; move \
-                         it elsewhere, or grant a smaller folder",
-                        path.display(),
-                        folder.name
+                    advice: Advice::new(
+                        format!(
+                            "{} lies in the granted folder {:?}, so the driver could {what} it",
+                            path.display(),
+                            folder.name
+                        ),
+                        "move it elsewhere, or grant a smaller folder",
                     ),
                 });
             }

@@ -12,7 +12,7 @@ use std::path::{Component, Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::PolicyError;
+use crate::{Advice, PolicyError};
 
 /// What a driver may do in a folder.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -60,17 +60,20 @@ pub(crate) fn resolve(
     let before = wrong.len();
     let mut folders: Vec<FolderGrant> = Vec::with_capacity(specs.len());
     for (index, spec) in specs.iter().enumerate() {
-        let mut refuse = |key: &str, problem: String| {
+        let mut refuse = |key: &str, advice: Advice| {
             wrong.push(PolicyError::Folder {
                 key: format!("grants.folders[{index}].{key}"),
-                problem,
+                advice,
             });
         };
-        if let Err(problem) = check_name(&spec.name) {
-            refuse("name", problem);
+        if let Err(advice) = check_name(&spec.name) {
+            refuse("name", advice);
         } else if folders.iter().any(|folder| folder.name == spec.name) {
-            let problem = format!("the name {:?} is used twice; choose another", spec.name);
-            refuse("name", problem);
+            let advice = Advice::new(
+                format!("the name {:?} is used twice", spec.name),
+                "choose another",
+            );
+            refuse("name", advice);
         } else if let Some(path) = absolute(&base.join(&spec.path)) {
             folders.push(FolderGrant {
                 name: spec.name.clone(),
@@ -78,12 +81,11 @@ pub(crate) fn resolve(
                 access: spec.access,
             });
         } else {
-            let problem = format!(
-                "{:?} does not lead to a folder below the root; write an absolute path, or one \
-                 relative to the file",
-                spec.path
+            let advice = Advice::new(
+                format!("{:?} does not lead to a folder below the root", spec.path),
+                "write an absolute path, or one relative to the file",
             );
-            refuse("path", problem);
+            refuse("path", advice);
         }
     }
     // The error about an overlap counts the folders, so none may be missing.
@@ -106,13 +108,15 @@ pub fn check_overlap(folders: &[FolderGrant]) -> Result<(), PolicyError> {
             if folder.path.starts_with(&earlier.path) || earlier.path.starts_with(&folder.path) {
                 return Err(PolicyError::Folder {
                     key: format!("grants.folders[{index}].path"),
-                    problem: format!(
-                        "the folders {:?} ({}) and {:?} ({}) overlap; grant one of them, or two \
-                         that do not contain one another",
-                        earlier.name,
-                        earlier.path.display(),
-                        folder.name,
-                        folder.path.display()
+                    advice: Advice::new(
+                        format!(
+                            "the folders {:?} ({}) and {:?} ({}) overlap",
+                            earlier.name,
+                            earlier.path.display(),
+                            folder.name,
+                            folder.path.display()
+                        ),
+                        "grant one of them, or two that do not contain one another",
                     ),
                 });
             }
@@ -121,7 +125,7 @@ pub fn check_overlap(folders: &[FolderGrant]) -> Result<(), PolicyError> {
     Ok(())
 }
 
-fn check_name(name: &str) -> Result<(), String> {
+fn check_name(name: &str) -> Result<(), Advice> {
     let first = name.bytes().next();
     let good = first.is_some_and(|b| b.is_ascii_lowercase())
         && name.len() <= 63
@@ -129,16 +133,17 @@ fn check_name(name: &str) -> Result<(), String> {
             .bytes()
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     if !good {
-        return Err(format!(
-            "{name:?} is not a folder name; use lower-case letters, digits and hyphens, \
-             starting with a letter, at most 63"
+        return Err(Advice::new(
+            format!("{name:?} is not a folder name"),
+            "use lower-case letters, digits and hyphens, starting with a letter, at most 63",
         ));
     }
     if name == "scratch" {
-        return Err(
-            "`scratch` is the name of the temporary folder; choose another, or use `grants.scratch`"
-                .to_owned(),
-        );
+        return Err(Advice::new(
+            "`scratch` is the name of the temporary folder",
+            "choose another, or use `grants.scratch`",
+        )
+        .to_owned());
     }
     Ok(())
 }

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::http_grant::Surroundings;
 use crate::{
-    Action, ActionSpec, Budget, ByteSize, FolderGrant, FolderSpec, HttpGrantSpec, HttpRules,
-    LimitsSpec, Networks, PolicyError, PolicyErrors, action, exposure, folder,
+    Action, ActionSpec, Advice, Budget, ByteSize, FolderGrant, FolderSpec, HttpGrantSpec,
+    HttpRules, LimitsSpec, Networks, PolicyError, PolicyErrors, action, exposure, folder,
 };
 
 /// The most a scratch folder may hold. It lives in memory or on the host's
@@ -127,10 +127,7 @@ impl GrantsSpec {
         {
             wrong.push(PolicyError::Grant {
                 key: "grants.scratch".to_owned(),
-                problem: format!(
-                    "{scratch} is out of range; use a size from 4KiB to {SCRATCH_TOP}, or leave \
-                     the key out for no scratch folder"
-                ),
+                advice: Advice::new(format!("{scratch} is out of range"), format!("use a size from 4KiB to {SCRATCH_TOP}, or leave the key out for no scratch folder")),
             });
         }
         let actions = action::resolve(&self.actions, &folders, around.budget, &mut wrong);

@@ -13,8 +13,8 @@ use crate::folder::below;
 use crate::placeholder::fill;
 use crate::plaintext::Plaintext;
 use crate::{
-    Budget, ClientCertificateSpec, Credential, HttpGrant, Networks, PolicyError, RuleLimitsSpec,
-    Scheme,
+    Advice, Budget, ClientCertificateSpec, Credential, HttpGrant, Networks, PolicyError,
+    RuleLimitsSpec, Scheme,
 };
 
 with_credentials! {
@@ -92,14 +92,19 @@ impl HttpGrantSpec {
         if self.private && self.networks.is_some() {
             check.refuse(
                 "networks",
-                "`private: true` opens every private address already; keep one of `private` and \
-                 `networks`",
+                Advice::new(
+                    "`private: true` opens every private address already",
+                    "keep one of `private` and `networks`",
+                ),
             );
         }
         if self.ca.is_some() && rule.scheme == Scheme::Http {
             check.refuse(
                 "ca",
-                "a plain http rule has no certificate to check; write https, or remove `ca`",
+                Advice::new(
+                    "a plain http rule has no certificate to check",
+                    "write https, or remove `ca`",
+                ),
             );
         }
         let before = check.wrong.len();
@@ -111,9 +116,9 @@ impl HttpGrantSpec {
             spoken: self.plaintext,
             credential: credential.is_some(),
         };
-        if fine && let Some(problem) = clear.problem() {
+        if fine && let Some(advice) = clear.advice() {
             let name = clear.name(credential.as_ref().map_or("bearer", Credential::key));
-            check.refuse(name, problem);
+            check.refuse(name, advice);
         }
         let identity = self.client_certificate.as_ref();
         let identity = identity.map(|spec| spec.resolve(rule.scheme, &mut check));

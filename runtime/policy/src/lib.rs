@@ -50,7 +50,7 @@ pub use ceiling::{
 pub use client_certificate::{ClientCertificate, ClientCertificateSpec};
 pub use credential::Credential;
 pub use denial::{Denial, DenialReason};
-pub use error::{PolicyError, PolicyErrors, RuleError};
+pub use error::{Advice, PlaceholderFault, PolicyError, PolicyErrors, RuleError};
 pub use explain::ChangedLimit;
 pub use folder::{Access, FolderGrant, FolderSpec, check_overlap};
 pub use grants::{Grants, GrantsSpec};

@@ -15,7 +15,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::address::judged;
 use crate::host::HostError;
-use crate::{AddressClass, PolicyError, PolicyErrors, address_class, is_allowed};
+use crate::{AddressClass, Advice, PolicyError, PolicyErrors, address_class, is_allowed};
 
 /// The shortest prefixes.
 const WIDEST_V4: u8 = 8;
@@ -40,29 +40,32 @@ impl Networks {
         let mut named = BTreeMap::new();
         for (name, items) in spec {
             let mut refuse =
-                |key: String, problem: String| wrong.push(PolicyError::Grant { key, problem });
+                |key: String, advice: Advice| wrong.push(PolicyError::Grant { key, advice });
             let key = format!("networks.{name}");
             if !is_name(name) {
-                let problem = format!(
-                    "{name:?} is not a name of a network; use lower-case letters, digits and \
-                     hyphens, starting with a letter, at most 63"
+                let advice = Advice::new(
+                    format!("{name:?} is not a name of a network"),
+                    "use lower-case letters, digits and hyphens, starting with a letter, at most 63",
                 );
-                refuse(key.clone(), problem);
+                refuse(key.clone(), advice);
             }
             if items.is_empty() {
-                let problem = "the network is empty; list at least one, such as 10.1.0.0/16";
-                refuse(key.clone(), problem.to_owned());
+                let advice = Advice::new(
+                    "the network is empty",
+                    "list at least one, such as 10.1.0.0/16",
+                );
+                refuse(key.clone(), advice);
             }
             let mut nets: Vec<IpNet> = Vec::with_capacity(items.len());
             for (index, item) in items.iter().enumerate() {
                 match parse(item) {
                     Ok(net) if nets.contains(&net) => refuse(
                         format!("{key}[{index}]"),
-                        format!("{net} is listed twice; remove one of the two"),
+                        Advice::new(format!("{net} is listed twice"), "remove one of the two"),
                     ),
                     Ok(net) => nets.push(net),
                     Err((_, problem, hint)) => {
-                        refuse(format!("{key}[{index}]"), format!("{problem}; {hint}"));
+                        refuse(format!("{key}[{index}]"), Advice::new(problem, hint));
                     }
                 }
             }
@@ -84,11 +87,13 @@ impl Networks {
     ) -> Vec<IpNet> {
         let mut nets: Vec<IpNet> = Vec::new();
         if items.is_empty() {
-            let problem =
-                "the list is empty, which opens nothing; name a network, or remove the key";
+            let advice = Advice::new(
+                "the list is empty, which opens nothing",
+                "name a network, or remove the key",
+            );
             wrong.push(PolicyError::Grant {
                 key: key.to_owned(),
-                problem: problem.to_owned(),
+                advice,
             });
         }
         for (index, item) in items.iter().enumerate() {
@@ -100,20 +105,20 @@ impl Networks {
                         }
                     }
                 }
-                Err(problem) => wrong.push(PolicyError::Grant {
+                Err(advice) => wrong.push(PolicyError::Grant {
                     key: format!("{key}[{index}]"),
-                    problem,
+                    advice,
                 }),
             }
         }
         nets
     }
 
-    fn look_up(&self, item: &str) -> Result<Vec<IpNet>, String> {
+    fn look_up(&self, item: &str) -> Result<Vec<IpNet>, Advice> {
         if !is_name(item) {
             return parse(item)
                 .map(|net| vec![net])
-                .map_err(|(_, problem, hint)| format!("{problem}; {hint}"));
+                .map_err(|(_, problem, hint)| Advice::new(problem, hint));
         }
         if let Some(nets) = self.0.get(item) {
             return Ok(nets.clone());
@@ -132,7 +137,10 @@ impl Networks {
         } else {
             format!("the names in `networks` are {}", names.join(", "))
         };
-        Err(format!("there is no network `{item}`; {slip}{known}"))
+        Err(Advice::new(
+            format!("there is no network `{item}`"),
+            format!("{slip}{known}"),
+        ))
     }
 }
 

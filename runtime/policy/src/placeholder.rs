@@ -8,7 +8,7 @@
 
 use serde_json::Value;
 
-use crate::{PolicyError, Rule};
+use crate::{PlaceholderFault, PolicyError, Rule};
 
 /// Fills a rule from the driver's config and parses it. `key` says where the
 /// rule stands, for errors.
@@ -89,46 +89,37 @@ fn substitute(rule: &str, config: &Value, key: &str) -> Result<String, PolicyErr
     let mut rest = rule;
     while let Some((before, after)) = rest.split_once("${") {
         out.push_str(before);
-        let unclosed = || problem(rule, key, after, "it is not closed; write `${config.key}`");
-        let (name, tail) = after.split_once('}').ok_or_else(unclosed)?;
-        let refuse = |text: &str| problem(rule, key, name, text);
+        let (name, tail) = after
+            .split_once('}')
+            .ok_or_else(|| problem(rule, key, after, PlaceholderFault::Open))?;
+        let refuse = |fault| problem(rule, key, name, fault);
         if !name.starts_with("config.") {
-            return Err(refuse(
-                "only values of the driver's config can be used: `${config.key}`",
-            ));
+            return Err(refuse(PlaceholderFault::NotConfig));
         }
         let value = match look_up(name, config) {
             Some(Value::String(text)) => text.clone(),
             Some(Value::Number(number)) => number.to_string(),
-            Some(_) => return Err(refuse("its value is neither text nor a number")),
-            None => return Err(refuse("the driver's config has no such key; add it there")),
+            Some(_) => return Err(refuse(PlaceholderFault::Kind)),
+            None => return Err(refuse(PlaceholderFault::Missing)),
         };
         // The methods come before the only space, the URL after it.
         let at_front = out.ends_with(' ');
         if !out.contains(' ') {
-            return Err(refuse("a placeholder cannot stand for methods; list them"));
+            return Err(refuse(PlaceholderFault::Methods));
         }
         if value.is_empty()
             || value
                 .chars()
                 .any(|c| c.is_control() || c.is_whitespace() || matches!(c, '*' | '{' | '}'))
         {
-            return Err(refuse(
-                "its value is empty, or holds a space, a control character, `*`, `{` or `}`; write one \
-                 plain URL, name or number",
-            ));
+            return Err(refuse(PlaceholderFault::Characters));
         }
         if !at_front && value.contains(['/', '\\', '?', '#', '@', '%']) {
-            return Err(refuse(
-                "its value holds one of `/ \\ ? # @ %`, which is allowed only where the \
-                 placeholder is the beginning of the URL",
-            ));
+            return Err(refuse(PlaceholderFault::Structure));
         }
         // Refused here and not by the rule's parser, whose errors show the text.
         if at_front && authority(&value).contains('@') {
-            return Err(refuse(
-                "its value holds a user name or a password; write the URL without them",
-            ));
+            return Err(refuse(PlaceholderFault::UserInformation));
         }
         out.push_str(&value);
         rest = tail;
@@ -148,11 +139,11 @@ fn authority(url: &str) -> &str {
     rest.split(['/', '?', '#']).next().unwrap_or(rest)
 }
 
-fn problem(rule: &str, key: &str, placeholder: &str, problem: &str) -> PolicyError {
+fn problem(rule: &str, key: &str, placeholder: &str, fault: PlaceholderFault) -> PolicyError {
     PolicyError::Placeholder {
         key: key.to_owned(),
         rule: rule.to_owned(),
         placeholder: placeholder.to_owned(),
-        problem: problem.to_owned(),
+        fault,
     }
 }

@@ -1,6 +1,6 @@
 //! Whether a credential may travel unencrypted.
 
-use crate::{HostPattern, Rule, Scheme, network};
+use crate::{Advice, HostPattern, Rule, Scheme, network};
 
 /// A rule, and what was said about it.
 pub(crate) struct Plaintext<'a> {
@@ -15,22 +15,24 @@ pub(crate) struct Plaintext<'a> {
 
 impl Plaintext<'_> {
     /// What is wrong, and the remedy.
-    pub(crate) fn problem(&self) -> Option<&'static str> {
+    pub(crate) fn advice(&self) -> Option<Advice> {
         let here = match &self.rule.host {
             HostPattern::Ip(ip) => self.near && network::is_loopback(*ip),
             _ => false,
         };
         match (self.rule.scheme, self.credential) {
-            (Scheme::Https, _) if self.spoken => {
-                Some("https is encrypted; remove `plaintext`, or write http if that is meant")
-            }
-            (Scheme::Http, false) if self.spoken => {
-                Some("there is no credential that could be read on the way; remove `plaintext`")
-            }
-            (Scheme::Http, true) if !self.spoken && !here => Some(
-                "plain http shows the credential to everyone on the way; write https, or say \
-                 `plaintext: true` if that is meant",
-            ),
+            (Scheme::Https, _) if self.spoken => Some(Advice::new(
+                "https is encrypted",
+                "remove `plaintext`, or write http if that is meant",
+            )),
+            (Scheme::Http, false) if self.spoken => Some(Advice::new(
+                "there is no credential that could be read on the way",
+                "remove `plaintext`",
+            )),
+            (Scheme::Http, true) if !self.spoken && !here => Some(Advice::new(
+                "plain http shows the credential to everyone on the way",
+                "write https, or say `plaintext: true` if that is meant",
+            )),
             _ => None,
         }
     }

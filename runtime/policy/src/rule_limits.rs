@@ -11,7 +11,7 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{Budget, ByteSize, PolicyError, Span};
+use crate::{Advice, Budget, ByteSize, PolicyError, Span};
 
 /// `limits:` of a rule, as the operator writes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -76,17 +76,20 @@ impl RuleLimitsSpec {
         budget: Option<&Budget>,
         wrong: &mut Vec<PolicyError>,
     ) -> RuleLimits {
-        let mut refuse = |name: &str, problem: String| {
+        let mut refuse = |name: &str, advice: Advice| {
             wrong.push(PolicyError::Grant {
                 key: format!("{key}.{name}"),
-                problem,
+                advice,
             });
         };
         if let Some(rate) = self.rate
             && rate.requests > RATE_TOP
         {
-            let problem = format!("{rate} is out of range; use at most {RATE_TOP} requests");
-            refuse("rate", problem);
+            let advice = Advice::new(
+                format!("{rate} is out of range"),
+                format!("use at most {RATE_TOP} requests"),
+            );
+            refuse("rate", advice);
         }
         let mut bounded = |name: &str,
                            given: Option<u64>,
@@ -96,7 +99,10 @@ impl RuleLimitsSpec {
             if value == 0 {
                 refuse(
                     name,
-                    format!("{} is out of range; use at least {}", show(0), show(1)),
+                    Advice::new(
+                        format!("{} is out of range", show(0)),
+                        format!("use at least {}", show(1)),
+                    ),
                 );
             } else if let Some((outer, most)) = whole
                 && value > most
@@ -104,9 +110,9 @@ impl RuleLimitsSpec {
                 let (value, most) = (show(value), show(most));
                 refuse(
                     name,
-                    format!(
-                        "{value} is more than the whole call may use ({most}); lower it, or raise \
-                         `grants.limits.{outer}`"
+                    Advice::new(
+                        format!("{value} is more than the whole call may use ({most})"),
+                        format!("lower it, or raise `grants.limits.{outer}`"),
                     ),
                 );
             }
@@ -146,8 +152,11 @@ impl RuleLimitsSpec {
                 ByteSize(*DECOMPRESSED.start()),
                 ByteSize(*DECOMPRESSED.end()),
             );
-            let problem = format!("{size} is out of range; use a size from {low} to {high}");
-            refuse("decompressed_bytes", problem);
+            let advice = Advice::new(
+                format!("{size} is out of range"),
+                format!("use a size from {low} to {high}"),
+            );
+            refuse("decompressed_bytes", advice);
         }
         RuleLimits {
             rate: self.rate,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::Advice;
 use crate::folder::below;
 
 /// Where a secret comes from; exactly one of the three.
@@ -42,27 +43,28 @@ impl SecretSpec {
     /// # Errors
     /// None or more than one is given, or the one given is empty: the problem
     /// and its remedy.
-    pub fn resolve(&self, base: &Path) -> Result<SecretSource, String> {
+    pub fn resolve(&self, base: &Path) -> Result<SecretSource, Advice> {
         match (&self.file, &self.env, &self.command) {
             (Some(path), None, None) if path.as_os_str().is_empty() => {
-                Err("the path is empty; write where the file is".to_owned())
+                Err(Advice::new("the path is empty", "write where the file is"))
             }
             (Some(path), None, None) => Ok(SecretSource::File(below(base, path))),
             (None, Some(name), None) if is_variable(name) => Ok(SecretSource::Env(name.clone())),
-            (None, Some(name), None) => Err(format!(
-                "{name:?} is no name of a variable; use letters, digits and `_`"
+            (None, Some(name), None) => Err(Advice::new(
+                format!("{name:?} is no name of a variable"),
+                "use letters, digits and `_`",
             )),
-            (None, None, Some(argv)) if argv.first().is_none_or(String::is_empty) => {
-                Err("the command is empty; write a program and its arguments".to_owned())
-            }
+            (None, None, Some(argv)) if argv.first().is_none_or(String::is_empty) => Err(
+                Advice::new("the command is empty", "write a program and its arguments"),
+            ),
             (None, None, Some(argv)) if argv.iter().any(|part| part.contains('\0')) => {
-                Err("the command holds a zero byte; remove it".to_owned())
+                Err(Advice::new("the command holds a zero byte", "remove it"))
             }
             (None, None, Some(argv)) => Ok(SecretSource::Command(argv.clone())),
-            _ => Err(
-                "a secret comes from exactly one place; write one of `file`, `env` and `command`"
-                    .to_owned(),
-            ),
+            _ => Err(Advice::new(
+                "a secret comes from exactly one place",
+                "write one of `file`, `env` and `command`",
+            )),
         }
     }
 }

@@ -351,8 +351,8 @@ fn placeholders() {
         ("GET ${config.list}/", Err("neither text nor a number")),
         ("GET ${config.empty}/", Err("empty")),
         ("GET ${config.space}/", Err("a space")),
-        ("GET http://${config.at}/", Err("allowed only where")),
-        ("GET http://a/${config.slash}/", Err("allowed only where")),
+        ("GET http://${config.at}/", Err("holds one of `/")),
+        ("GET http://a/${config.slash}/", Err("holds one of `/")),
         ("GET http://${config.star}.a.example/", Err("`*`")),
         (
             "GET ${env.HOME}/",

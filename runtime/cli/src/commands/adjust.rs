@@ -7,7 +7,8 @@
 //! so what `a.b.c` means is found among what is described, and what could mean
 //! two things is refused rather than guessed.
 
-use servo_agent::{AdjustRequest, Ceilings, DriverFailure, DriverRole, fitted};
+use servo_agent::{AdjustRequest, DriverFailure, fitted};
+use servo_config::{Ceilings, DriverRole};
 use servo_host::Hosted;
 use servo_protocol::{
     Application, AppliedApplication, Control, Event, Failure, Reason, Report, Scalar, State, Status,

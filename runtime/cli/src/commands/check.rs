@@ -9,7 +9,8 @@ mod report;
 
 use std::path::{Path, PathBuf};
 
-use servo_agent::{DriverRole, Token, parse_url};
+use servo_agent::{Token, parse_url};
+use servo_config::DriverRole;
 use servo_host::{AppId, Hosted, Site};
 use servo_protocol::{AppliedApplication, check as contract};
 

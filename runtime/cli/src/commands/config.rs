@@ -1,6 +1,6 @@
 //! `servo config …`: about the operator's file.
 
-use servo_agent::ConfigFile;
+use servo_config::ConfigFile;
 
 use crate::args::ConfigCommand;
 use crate::exit::{Failed, Outcome};

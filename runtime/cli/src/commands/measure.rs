@@ -1,6 +1,7 @@
 //! `servo measure`: one measurement with the configured driver, no service.
 
-use servo_agent::{DriverRole, MeasureRequest};
+use servo_agent::MeasureRequest;
+use servo_config::DriverRole;
 use servo_protocol::{Event, Report};
 
 use super::operation::{self, Operation};

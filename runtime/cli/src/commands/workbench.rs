@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use servo_agent::{Ceilings, DriverRole};
+use servo_config::{Ceilings, DriverRole};
 use servo_host::{AppId, AssembleErrors, DriverHost, Hosted, Site, Terms, default_code_folder};
 
 use super::run::settings::Settings;

@@ -8,7 +8,7 @@ use super::turn::{Changes, MAX_TEXT};
 use super::{
     Command, End, MAX_REPEATS, MAX_RETURNS, MAX_TRIES, Machine, Notice, Outcome, Phase, Write,
 };
-use crate::objective::{FormulaError, Objective};
+use crate::objective::{Objective, ObjectiveError};
 use crate::options::StudyOptions;
 use crate::space::{Point, Settings, Space};
 
@@ -44,7 +44,7 @@ impl Description {
         let perf = perf(descriptor);
         let names: Vec<&str> = metrics.iter().map(String::as_str).collect();
         let objective = Objective::choose(&plan.objective, perf.as_deref(), &names)
-            .map_err(|error: FormulaError| error.to_string())?;
+            .map_err(|error: ObjectiveError| error.to_string())?;
         let objective = objective.text().to_owned();
         Ok(Self {
             space,

@@ -1,33 +1,16 @@
 //! The score of a measurement: a formula over its metrics.
 //!
-//! Formulas come from the other side of the wire (`OPTUNE_PERF` of the
-//! original travels as `optimization.perf`), where they were Python. What is
-//! read here is the arithmetic subset of Python expressions and nothing that
-//! could reach beyond numbers: no attributes, no calls but the listed ones, no
-//! texts but metric names. The parser is our own since the maintained crates
-//! are either dormant or under a licence we do not use.
-//!
-//! Limits, so that a formula cannot be an attack: 4096 bytes of text (the
-//! longest seen in the field has 200), nesting of 48 (every level costs a few
-//! stack frames of the parser and of the evaluation), both checked while
-//! parsing. Evaluation visits each node once.
+//! The language is that of `servo-formula`; here are the metrics that it speaks
+//! of, and what a study optimizes when nobody says it.
 
-mod eval;
-mod lexer;
-mod parser;
 mod series;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use servo_formula::{Formula, FormulaError, ValueError};
 use servo_protocol::Measurement;
 
-use self::parser::Node;
-
-/// Longest formula, in bytes.
-pub const MAX_LENGTH: usize = 4096;
-/// Deepest nesting of a formula.
-pub const MAX_DEPTH: usize = 48;
 /// Metrics that are taken without being named, in this order: the word of the
 /// original, then the main metric of its benchmark driver (protocol 4.3).
 const USUAL: [&str; 2] = ["perf", "requests throughput"];
@@ -48,26 +31,16 @@ pub enum ObjectiveSpec {
     Formula(String),
 }
 
-/// A formula that was read.
+/// A formula over metrics.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Objective {
-    text: String,
-    node: Node,
-}
+pub struct Objective(Formula);
 
 /// Why there is no objective.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum FormulaError {
-    /// The text is not of the grammar.
-    #[error("the objective `{text}` cannot be read at character {at}: {problem}")]
-    Syntax {
-        /// The formula, shortened.
-        text: String,
-        /// Position, from 1.
-        at: usize,
-        /// What was found and what is allowed.
-        problem: String,
-    },
+pub enum ObjectiveError {
+    /// The text cannot be read.
+    #[error("the objective {0}")]
+    Formula(#[from] FormulaError),
     /// A name that no metric has.
     #[error("the objective uses `{name}`, but the metrics are {known}")]
     UnknownMetric {
@@ -105,12 +78,9 @@ pub enum ScoreError {
         /// What it has instead.
         problem: &'static str,
     },
-    /// Division or remainder by zero.
-    #[error("the objective divides by zero")]
-    DivisionByZero,
-    /// The value of the formula is not a finite number.
-    #[error("the objective is not a finite number: {0}")]
-    NotFinite(&'static str),
+    /// The formula has no value.
+    #[error(transparent)]
+    Value(#[from] ValueError),
 }
 
 /// A list of names for people.
@@ -144,21 +114,14 @@ impl Objective {
     ///
     /// # Errors
     /// When the text is not of the grammar, too long or too deep.
-    pub fn parse(text: &str) -> Result<Self, FormulaError> {
-        let node = parser::parse(text)?;
-        Ok(Self {
-            text: text.to_owned(),
-            node,
-        })
+    pub fn parse(text: &str) -> Result<Self, ObjectiveError> {
+        Ok(Self(Formula::parse(text)?))
     }
 
     /// The value of one metric.
     #[must_use]
     pub fn metric(name: &str) -> Self {
-        Self {
-            text: name.to_owned(),
-            node: Node::Metric(name.to_owned()),
-        }
+        Self(Formula::metric(name))
     }
 
     /// Decides what a study optimizes. `perf` is the formula of the
@@ -172,7 +135,7 @@ impl Objective {
         spec: &ObjectiveSpec,
         perf: Option<&str>,
         described: &[&str],
-    ) -> Result<Self, FormulaError> {
+    ) -> Result<Self, ObjectiveError> {
         let objective = match (spec, perf) {
             (ObjectiveSpec::Metric(name), _) => Self::metric(name),
             (ObjectiveSpec::Formula(text), _) => Self::parse(text)?,
@@ -184,7 +147,7 @@ impl Objective {
                     (None, [name]) => Self::metric(name),
                     (None, []) => Self::metric(USUAL[0]),
                     (None, _) => {
-                        return Err(FormulaError::Ambiguous {
+                        return Err(ObjectiveError::Ambiguous {
                             known: Known::of(described.iter().copied()),
                         });
                     }
@@ -197,7 +160,7 @@ impl Objective {
                 .into_iter()
                 .find(|name| !described.contains(name))
         {
-            return Err(FormulaError::UnknownMetric {
+            return Err(ObjectiveError::UnknownMetric {
                 name: shorten(name, 80),
                 known: Known::of(described.iter().copied()),
             });
@@ -208,15 +171,13 @@ impl Objective {
     /// The formula as written.
     #[must_use]
     pub fn text(&self) -> &str {
-        &self.text
+        self.0.text()
     }
 
     /// The metrics it uses, each once, in order of appearance.
     #[must_use]
     pub fn metrics(&self) -> Vec<&str> {
-        let mut names = Vec::new();
-        self.node.metrics(&mut names);
-        names
+        self.0.metrics()
     }
 
     /// The score of a measurement; always finite.
@@ -225,7 +186,8 @@ impl Objective {
     /// When a metric is missing or has no finite number, or the result is not
     /// a finite number.
     pub fn score(&self, measurement: &Measurement) -> Result<f64, ScoreError> {
-        eval::score(&self.node, measurement)
+        self.0
+            .value(|name, reducer| series::value(measurement, name, reducer))
     }
 }
 

@@ -1,46 +1,9 @@
 //! A metric as one number.
 
+use servo_formula::Reducer;
 use servo_protocol::{Measurement, Named, Reading, Sample, Scalar};
 
 use super::{Known, ScoreError};
-
-/// How a time series becomes a number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reducer {
-    /// Mean over the instances of the mean over their points, as the service's
-    /// objectives were checked (protocol 19.5): a pod that reports twice as
-    /// often has no more weight.
-    Mean,
-    /// A percentile over all points of all instances.
-    Percentile(u8),
-    /// Mean over the instances of their latest point.
-    Last,
-    /// Mean over the instances of the slope of the straight line that fits
-    /// their points best, in units of the metric per unit of the time stamps
-    /// (seconds by contract).
-    Slope,
-}
-
-impl Reducer {
-    pub(super) fn named(name: &str) -> Option<Self> {
-        match name {
-            "mean" => Some(Self::Mean),
-            "median" => Some(Self::Percentile(50)),
-            "last" => Some(Self::Last),
-            "slope" => Some(Self::Slope),
-            _ => {
-                let percent: u8 = name
-                    .strip_prefix('p')
-                    .filter(|digits| digits.len() == 2)?
-                    .parse()
-                    .ok()?;
-                (50..=99)
-                    .contains(&percent)
-                    .then_some(Self::Percentile(percent))
-            }
-        }
-    }
-}
 
 /// The value of a metric of a measurement.
 pub(super) fn value(

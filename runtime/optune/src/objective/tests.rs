@@ -101,30 +101,30 @@ fn a_series_is_reduced() {
 #[test]
 fn what_is_outside_the_grammar_is_refused_with_its_place() {
     let table = [
-        ("", 1, "found the end"),
-        ("a +", 4, "found the end"),
-        ("a b", 3, "found `b` in place of the end"),
+        ("", 1, "it ends"),
+        ("a +", 4, "it ends"),
+        ("a b", 3, "`b` stands where an operator belongs"),
         ("a.__class__", 2, "attributes are not allowed"),
         ("__import__('os')", 1, "there is no function `__import__`"),
         ("eval(a)", 1, "there is no function `eval`"),
-        ("lambda: 1", 7, "`:` has no meaning here"),
-        ("'text'", 1, "found a text"),
+        ("lambda: 1", 1, "`lambda` stands where a number"),
+        ("'text'", 1, "a text in quotation marks stands"),
         ("m[a]", 3, "a metric's name in quotation marks"),
-        ("m['a", 3, "not closed"),
-        ("1 if 2", 7, "in place of `else`"),
-        ("a = 1", 3, "`=` has no meaning here"),
+        ("m['a", 3, "this text has no end"),
+        ("1 if 2", 7, "it ends where `else` belongs"),
+        ("a = 1", 3, "`=` stands where an operator belongs"),
         ("sqrt(1, 2)", 1, "does not take 2 arguments"),
         ("p10(a)", 1, "there is no function `p10`"),
-        ("mean(a + b)", 8, "in place of `)`"),
+        ("mean(a + b)", 8, "`+` stands where `)` belongs"),
         ("mean(1)", 6, "the name of a metric"),
-        ("if", 1, "found `if`"),
+        ("if", 1, "`if` stands where"),
         ("1 \u{0}", 3, "`\\u{0}` has no meaning"),
     ];
     for (text, expected_at, expected) in table {
         match Objective::parse(text) {
-            Err(FormulaError::Syntax { at, problem, .. }) => {
-                assert!(problem.contains(expected), "{text}: {problem}");
-                assert_eq!(at, expected_at, "{text}: {problem}");
+            Err(ObjectiveError::Formula(error)) => {
+                assert!(error.problem().contains(expected), "{text}: {error}");
+                assert_eq!(error.at(), expected_at, "{text}: {error}");
             }
             other => panic!("{text}: {other:?}"),
         }
@@ -134,15 +134,15 @@ fn what_is_outside_the_grammar_is_refused_with_its_place() {
 #[test]
 fn length_and_depth_are_bounded() {
     let deep = |depth: usize| format!("{}1{}", "(".repeat(depth), ")".repeat(depth));
-    assert!(Objective::parse(&deep(MAX_DEPTH - 1)).is_ok());
+    assert!(Objective::parse(&deep(Formula::DEEPEST - 1)).is_ok());
     let table = [
-        (deep(MAX_DEPTH), "nested deeper"),
-        ("-".repeat(1000) + "1", "nested deeper"),
-        ("not ".repeat(500) + "1", "nested deeper"),
-        ("2 ** ".repeat(500) + "1", "nested deeper"),
-        ("1 if 1 else ".repeat(300) + "1", "nested deeper"),
+        (deep(Formula::DEEPEST), "nested more than"),
+        ("-".repeat(1000) + "1", "nested more than"),
+        ("not ".repeat(500) + "1", "nested more than"),
+        ("2 ** ".repeat(500) + "1", "nested more than"),
+        ("1 if 1 else ".repeat(300) + "1", "nested more than"),
         ("1 + ".repeat(1000) + "1", "operators in a row"),
-        ("1".repeat(MAX_LENGTH + 1), "longer than"),
+        ("1".repeat(Formula::LONGEST + 1), "longer than"),
     ];
     for (text, expected) in table {
         let error = Objective::parse(&text).unwrap_err().to_string();

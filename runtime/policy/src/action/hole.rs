@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::{Denial, HttpRules, RequestHead};
+use crate::{Advice, Denial, HttpRules, RequestHead};
 
 /// Bytes of a value.
 const LONGEST: usize = 4 * 1024;
@@ -62,16 +62,19 @@ impl HoleSpec {
 
     /// # Errors
     /// What is wrong, and the remedy.
-    pub(super) fn resolve(&self) -> Result<Hole, String> {
+    pub(super) fn resolve(&self) -> Result<Hole, Advice> {
         match self {
             Self::List(items) => {
                 if items.is_empty() {
-                    return Err("the list is empty, so nothing can be run; list a value".to_owned());
+                    return Err(Advice::new(
+                        "the list is empty, so nothing can be run",
+                        "list a value",
+                    ));
                 }
                 if let Some(odd) = items.iter().find(|item| !is_argument(item)) {
-                    return Err(format!(
-                        "{odd:?} could be read as an option, or cannot be written; use plain values \
-                         that do not begin with `-`"
+                    return Err(Advice::new(
+                        format!("{odd:?} could be read as an option, or cannot be written"),
+                        "use plain values that do not begin with `-`",
                     ));
                 }
                 Ok(Hole::OneOf(items.clone()))
@@ -85,14 +88,14 @@ impl HoleSpec {
                     (Some(pattern), _) => Pattern::parse(pattern).map(Hole::Matching),
                     (None, Some((low, high))) => match (integer(low), integer(high)) {
                         (Some(low), Some(high)) if low <= high => Ok(Hole::Integer(low..=high)),
-                        _ => Err(format!(
-                            "{text:?} is not a range; write two whole numbers, the smaller one \
-                             first, as in 1..100"
+                        _ => Err(Advice::new(
+                            format!("{text:?} is not a range"),
+                            "write two whole numbers, the smaller one first, as in 1..100",
                         )),
                     },
-                    (None, None) => Err(format!(
-                        "{text:?} says nothing about values; write 1..100, a list, /pattern/ or \
-                         http-rule"
+                    (None, None) => Err(Advice::new(
+                        format!("{text:?} says nothing about values"),
+                        "write 1..100, a list, /pattern/ or http-rule",
                     )),
                 }
             }
@@ -101,15 +104,19 @@ impl HoleSpec {
 }
 
 impl Pattern {
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, Advice> {
         let build = |text: &str| {
             RegexBuilder::new(text)
                 .unicode(false)
                 .size_limit(PATTERN_SIZE)
                 .build()
         };
-        let wrong =
-            || format!("/{text}/ is not a pattern; write a regular expression of plain ASCII");
+        let wrong = || {
+            Advice::new(
+                format!("/{text}/ is not a pattern"),
+                "write a regular expression of plain ASCII",
+            )
+        };
         if text.is_empty() || !text.is_ascii() {
             return Err(wrong());
         }

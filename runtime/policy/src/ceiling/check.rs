@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 
 use super::{Ceiling, HttpCeiling, refuse};
-use crate::{Access, Grants, HttpGrant, Method, PolicyError, PolicyErrors, Rule};
+use crate::{Access, Advice, Grants, HttpGrant, Method, PolicyError, PolicyErrors, Rule};
 
 /// What a rule of a grant may reach.
 #[derive(Clone, Copy)]
@@ -27,34 +27,34 @@ impl Ceiling {
         if let (Some(most), Some(scratch)) = (self.scratch, grants.scratch)
             && scratch > most
         {
-            let problem = format!(
-                "{scratch} is above the ceiling ({most}); lower it, or raise `ceiling.scratch`"
+            let advice = Advice::new(
+                format!("{scratch} is above the ceiling ({most})"),
+                "lower it, or raise `ceiling.scratch`",
             );
-            refuse(&mut wrong, "grants.scratch", problem);
+            refuse(&mut wrong, "grants.scratch", advice);
         }
         for action in &grants.actions {
             let program = action.program();
             if let Some(programs) = &self.actions
                 && !programs.iter().any(|allowed| allowed == program)
             {
-                let problem = format!(
-                    "the ceiling does not allow {} to be run; remove the action, or add the program \
-                     to `ceiling.actions`",
-                    program.display()
+                let advice = Advice::new(
+                    format!("the ceiling does not allow {} to be run", program.display()),
+                    "remove the action, or add the program to `ceiling.actions`",
                 );
                 refuse(
                     &mut wrong,
                     &format!("grants.actions.{}.run", action.name),
-                    problem,
+                    advice,
                 );
             }
         }
         for (name, value, most) in self.limits.exceeded_by(&grants.budget) {
-            let problem = format!(
-                "the limit `{name}` is {value}, above the ceiling ({most}); write `{name}: {most}` or \
-                 less, or raise `ceiling.limits.{name}`"
+            let advice = Advice::new(
+                format!("the limit `{name}` is {value}, above the ceiling ({most})"),
+                format!("write `{name}: {most}` or less, or raise `ceiling.limits.{name}`"),
             );
-            refuse(&mut wrong, &format!("grants.limits.{name}"), problem);
+            refuse(&mut wrong, &format!("grants.limits.{name}"), advice);
         }
         PolicyErrors::of(wrong).map_or(Ok(()), Err)
     }
@@ -66,27 +66,31 @@ impl Ceiling {
             (None, None) => None,
         };
         if let (Some(false), Some(name)) = (self.credentials, credential) {
-            let problem = "the ceiling allows no credentials; remove it, or say `credentials: true` \
-                           in `ceiling`";
-            refuse(wrong, &format!("{key}.{name}"), problem);
+            let advice = Advice::new(
+                "the ceiling allows no credentials",
+                "remove it, or say `credentials: true` in `ceiling`",
+            );
+            refuse(wrong, &format!("{key}.{name}"), advice);
         }
         if let (Some(most), Some(rate)) = (self.limits.request_rate, grant.limits.rate)
             && rate.requests > most
         {
-            let problem = format!(
-                "{rate} lets {} requests come within a second, above the ceiling ({most}); lower it, \
-                 or raise `ceiling.limits.request_rate`",
-                rate.requests
+            let advice = Advice::new(
+                format!(
+                    "{rate} lets {} requests come within a second, above the ceiling ({most})",
+                    rate.requests
+                ),
+                "lower it, or raise `ceiling.limits.request_rate`",
             );
-            refuse(wrong, &format!("{key}.limits.rate"), problem);
+            refuse(wrong, &format!("{key}.limits.rate"), advice);
         }
         let Some(ceiling) = &self.http else { return };
         let reach = Reach {
             private: grant.private,
             networks: &grant.networks,
         };
-        if let Some((name, problem)) = wider(ceiling, &grant.rule, reach) {
-            refuse(wrong, &format!("{key}.{name}"), problem);
+        if let Some((name, advice)) = wider(ceiling, &grant.rule, reach) {
+            refuse(wrong, &format!("{key}.{name}"), advice);
         }
         if let Some(credential) = &grant.credential
             && let Some(own) = credential.own_request()
@@ -95,13 +99,9 @@ impl Ceiling {
                 private: own.private,
                 networks: &[],
             };
-            if let Some((name, problem)) = wider(ceiling, own.rule, reach) {
+            if let Some((name, advice)) = wider(ceiling, own.rule, reach) {
                 let name = if name == "rule" { own.address } else { name };
-                refuse(
-                    wrong,
-                    &format!("{key}.{}.{name}", credential.key()),
-                    problem,
-                );
+                refuse(wrong, &format!("{key}.{}.{name}", credential.key()), advice);
             }
         }
     }
@@ -115,17 +115,19 @@ impl Ceiling {
                 .collect();
             let key = format!("grants.folders[{index}]");
             if around.is_empty() {
-                let problem = format!(
-                    "{} is in no folder of the ceiling; grant another, or add it to `ceiling.folders`",
-                    folder.path.display()
+                let advice = Advice::new(
+                    format!("{} is in no folder of the ceiling", folder.path.display()),
+                    "grant another, or add it to `ceiling.folders`",
                 );
-                refuse(wrong, &format!("{key}.path"), problem);
+                refuse(wrong, &format!("{key}.path"), advice);
             } else if folder.access == Access::Write
                 && around.iter().all(|ceiling| ceiling.access == Access::Read)
             {
-                let problem = "the ceiling allows only reading there; write `access: read`, or say \
-                               `access: write` in `ceiling.folders`";
-                refuse(wrong, &format!("{key}.access"), problem);
+                let advice = Advice::new(
+                    "the ceiling allows only reading there",
+                    "write `access: read`, or say `access: write` in `ceiling.folders`",
+                );
+                refuse(wrong, &format!("{key}.access"), advice);
             }
         }
     }
@@ -133,7 +135,7 @@ impl Ceiling {
 
 /// By what a rule is wider than all rules of the ceiling together: the key that
 /// is too wide, and the words.
-fn wider(ceiling: &[HttpCeiling], rule: &Rule, reach: Reach<'_>) -> Option<(&'static str, String)> {
+fn wider(ceiling: &[HttpCeiling], rule: &Rule, reach: Reach<'_>) -> Option<(&'static str, Advice)> {
     let around = |method: Method| {
         ceiling
             .iter()
@@ -151,26 +153,33 @@ fn wider(ceiling: &[HttpCeiling], rule: &Rule, reach: Reach<'_>) -> Option<(&'st
             .find(|c| c.rule.touches(rule))
             .map(|c| format!(", which allows `{}` there", c.rule))
             .unwrap_or_default();
-        let problem = format!(
-            "{} {}{} is above the ceiling{near}; narrow it, or widen `ceiling.http`",
-            beyond.join(","),
-            rule.origin(),
-            rule.prefix
+        let advice = Advice::new(
+            format!(
+                "{} {}{} is above the ceiling{near}",
+                beyond.join(","),
+                rule.origin(),
+                rule.prefix
+            ),
+            "narrow it, or widen `ceiling.http`",
         );
-        return Some(("rule", problem));
+        return Some(("rule", advice));
     }
     let reached = |method: Method| around(method).any(|c| c.reaches(reach));
     if rule.methods.iter().all(reached) {
         return None;
     }
     Some(if reach.private {
-        let problem = "the ceiling does not allow private addresses there; remove it, or say \
-                       `private: true` in `ceiling.http`";
-        ("private", problem.to_owned())
+        let advice = Advice::new(
+            "the ceiling does not allow private addresses there",
+            "remove it, or say `private: true` in `ceiling.http`",
+        );
+        ("private", advice)
     } else {
-        let problem = "the ceiling does not allow all of these networks there; narrow them, or add \
-                       them to the rule in `ceiling.http`";
-        ("networks", problem.to_owned())
+        let advice = Advice::new(
+            "the ceiling does not allow all of these networks there",
+            "narrow them, or add them to the rule in `ceiling.http`",
+        );
+        ("networks", advice)
     })
 }
 

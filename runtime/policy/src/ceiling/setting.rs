@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Ceiling;
+use crate::Advice;
 
 /// The values that a setting may take: a range, or a list.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -44,11 +45,12 @@ pub(super) enum SettingCeiling {
 }
 
 impl SettingCeilingSpec {
-    pub(super) fn resolve(&self, name: &str) -> Result<SettingCeiling, String> {
+    pub(super) fn resolve(&self, name: &str) -> Result<SettingCeiling, Advice> {
         let parts = name.split_once('.');
         if parts.is_none_or(|(component, setting)| component.is_empty() || setting.is_empty()) {
-            return Err(format!(
-                "{name:?} names no setting; write `component.setting`"
+            return Err(Advice::new(
+                format!("{name:?} names no setting"),
+                "write `component.setting`",
             ));
         }
         match (&self.min, &self.max, &self.values) {
@@ -58,24 +60,33 @@ impl SettingCeilingSpec {
                     SettingValue::Text(_) => true,
                 };
                 if !values.iter().all(finite) {
-                    return Err("a value is no finite number; write a plain one".to_owned());
+                    return Err(Advice::new(
+                        "a value is no finite number",
+                        "write a plain one",
+                    ));
                 }
                 Ok(SettingCeiling::Values(values.clone()))
             }
-            (None, None, None) => {
-                Err("nothing is said about it; write `min` and `max`, or `values`".to_owned())
-            }
-            (_, _, Some(_)) => {
-                Err("a range and a list are both given; keep one of the two".to_owned())
-            }
+            (None, None, None) => Err(Advice::new(
+                "nothing is said about it",
+                "write `min` and `max`, or `values`",
+            )),
+            (_, _, Some(_)) => Err(Advice::new(
+                "a range and a list are both given",
+                "keep one of the two",
+            )),
             (min, max, None) => {
                 let (low, high) = (min.unwrap_or(f64::MIN), max.unwrap_or(f64::MAX));
                 if !low.is_finite() || !high.is_finite() {
-                    return Err("a bound is no finite number; write a plain one".to_owned());
+                    return Err(Advice::new(
+                        "a bound is no finite number",
+                        "write a plain one",
+                    ));
                 }
                 if low > high {
-                    return Err(format!(
-                        "`min` ({low}) is above `max` ({high}); exchange them"
+                    return Err(Advice::new(
+                        format!("`min` ({low}) is above `max` ({high})"),
+                        "exchange them",
                     ));
                 }
                 Ok(SettingCeiling::Range {

@@ -3,7 +3,8 @@
 use std::fmt::Display;
 
 use serde::Serialize;
-use servo_agent::{ConfigError, ConfigFile, DriverFailure, DriverRole};
+use servo_agent::DriverFailure;
+use servo_config::{ConfigError, ConfigFile, DriverRole};
 use servo_host::{AssembleError, AssembleErrors, Fault, SiteError, Ungranted};
 
 use crate::exit::Failed;

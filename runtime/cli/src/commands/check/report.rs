@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use servo_agent::DriverRole;
+use servo_config::DriverRole;
 use servo_host::Hosted;
 use servo_policy::ChangedLimit;
 use servo_protocol::{Application, Metrics, Setting, SettingKind};

@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 use servo_agent::{
-    AdjustDriver, AdjustRequest, CallLimits, Ceilings, MeasureDriver, MeasureRequest, admitted,
+    AdjustDriver, AdjustRequest, CallLimits, MeasureDriver, MeasureRequest, admitted,
 };
 use servo_artifact::DriverKind;
+use servo_config::Ceilings;
 use servo_host::Sandboxed;
 use servo_protocol::{AppliedApplication, Failure, Scalar};
 

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use servo_agent::{Ceilings, ConfigFile, DriverRole};
 use servo_artifact::DriverKind;
+use servo_config::{Ceilings, ConfigFile, DriverRole};
 use servo_host::{DriverHost, Sandboxed, default_code_folder};
 use servo_policy::{FolderSpec, GrantsSpec, HttpGrantSpec, LimitsSpec, Networks};
 use servo_sandbox::{FileState, MemoryState, StateStore};

@@ -5,8 +5,8 @@ mod given;
 mod test;
 
 use serde_json::Value;
-use servo_agent::{ConfigFile, DriverRole};
 use servo_artifact::{Artifact, DriverKind};
+use servo_config::{ConfigFile, DriverRole};
 use servo_devkit::build::{self, BuildOptions};
 use servo_devkit::scaffold;
 use servo_host::AssembleError;

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use servo_agent::{
-    AdjustDriver, AdjustRequest, CallContext, CallId, Ceilings, DriverFailure, MeasureDriver,
-    MeasureRequest, ProgressSink, Step as AgentStep, admitted,
+    AdjustDriver, AdjustRequest, CallContext, CallId, DriverFailure, MeasureDriver, MeasureRequest,
+    ProgressSink, Step as AgentStep, admitted,
 };
 use servo_artifact::{DriverKind, Manifest};
+use servo_config::Ceilings;
 use servo_devkit::contract::{self, Described, Done, Fault, Plan, Request, Step, Subject};
 use servo_host::Sandboxed;
 use servo_protocol::Reason;

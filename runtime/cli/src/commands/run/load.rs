@@ -9,9 +9,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use servo_agent::{
-    Ceilings, Compat, DriverRole, Drivers, EnvironmentCheck, FileJournal, HttpConfig,
-    HttpTransport, Pace, Recovered, Servo, ServoConfig, Token, parse_url, service_url,
+    Compat, Drivers, EnvironmentCheck, FileJournal, HttpConfig, HttpTransport, Pace, Recovered,
+    Servo, ServoConfig, Token, parse_url, service_url,
 };
+use servo_config::{Ceilings, DriverRole};
 use servo_host::{AppId, DriverHost, Hosted, MetricsPage, Site, default_code_folder, environment};
 
 use super::log::Log;

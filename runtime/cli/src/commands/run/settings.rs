@@ -6,7 +6,8 @@
 
 use std::time::Duration;
 
-use servo_agent::{RetryPolicy, check_formula};
+use servo_agent::RetryPolicy;
+use servo_formula::FormulaError;
 use servo_host::{AppId, Natives, Site, Terms};
 use servo_native::{NativeOptions, StderrShare, parse_io_timeout};
 
@@ -31,8 +32,12 @@ impl Settings {
     pub(crate) fn read() -> Result<Self, Failed> {
         let perf = variable("OPTUNE_PERF")?.filter(|text| !text.is_empty());
         if let Some(perf) = &perf {
-            check_formula(perf)
-                .map_err(|error| Failed::ran(format_args!("OPTUNE_PERF: {error}")))?;
+            servo_formula::check(perf).map_err(|error| {
+                Failed::ran(format_args!(
+                    "OPTUNE_PERF: {error}; {}",
+                    FormulaError::REMEDY
+                ))
+            })?;
         }
         let io_timeout = variable("OPTUNE_IO_TIMEOUT")?;
         let io_timeout = parse_io_timeout(io_timeout.as_deref()).map_err(Failed::ran)?;

@@ -1,6 +1,6 @@
 //! The words of an expression.
 
-use super::Fault;
+use crate::Fault;
 
 /// Words that are no names.
 const KEYWORDS: [&str; 35] = [
@@ -19,7 +19,7 @@ const SYMBOLS: [&str; 45] = [
 
 /// What a word is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind<'a> {
+pub(crate) enum Kind<'a> {
     Name,
     Keyword(&'a str),
     Number,
@@ -30,15 +30,16 @@ pub(super) enum Kind<'a> {
     End,
 }
 
-/// A word and the byte where it begins.
+/// A word, as it is written, and the byte where it begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Token<'a> {
-    pub(super) kind: Kind<'a>,
-    pub(super) at: usize,
+pub(crate) struct Token<'a> {
+    pub(crate) kind: Kind<'a>,
+    pub(crate) at: usize,
+    pub(crate) written: &'a str,
 }
 
 /// The words of a text; the last one is its end.
-pub(super) fn read(text: &str) -> Result<Vec<Token<'_>>, Fault> {
+pub(crate) fn read(text: &str) -> Result<Vec<Token<'_>>, Fault> {
     let mut tokens = Vec::new();
     let mut brackets = 0_usize;
     let mut at = 0;
@@ -62,12 +63,14 @@ pub(super) fn read(text: &str) -> Result<Vec<Token<'_>>, Fault> {
             Some(Kind::Symbol(")" | "]" | "}")) => brackets = brackets.saturating_sub(1),
             _ => {}
         }
-        tokens.extend(kind.map(|kind| Token { kind, at }));
+        let written = rest.get(..length).unwrap_or(rest);
+        tokens.extend(kind.map(|kind| Token { kind, at, written }));
         at += length;
     }
     tokens.push(Token {
         kind: Kind::End,
         at: text.len(),
+        written: "",
     });
     Ok(tokens)
 }
@@ -98,7 +101,7 @@ fn word(rest: &str, first: char) -> Result<(Kind<'_>, usize), String> {
             return Ok((Kind::Symbol(symbol), symbol.len()));
         }
     }
-    Err(format!("{first:?} has no meaning here"))
+    Err(format!("`{}` has no meaning here", first.escape_default()))
 }
 
 fn begins_name(c: char) -> bool {

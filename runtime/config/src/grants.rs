@@ -6,14 +6,14 @@
 
 use std::path::Path;
 
-use servo_policy::{PolicyError, PolicyErrors};
+use servo_policy::{Advice, PolicyError, PolicyErrors};
 
-use super::DriverRole;
-use super::error::{ConfigError, ConfigErrors, Stretch};
-use super::places::{Places, within};
+use crate::error::{ConfigError, ConfigErrors, Stretch};
+use crate::places::{Places, within};
+use crate::role::DriverRole;
 
 /// The errors about a driver's grants as errors of the file.
-pub(super) fn explain(
+pub(crate) fn explain(
     errors: &PolicyErrors,
     role: DriverRole,
     file: &Path,
@@ -25,7 +25,7 @@ pub(super) fn explain(
 }
 
 /// The errors about what holds for a whole file.
-pub(super) fn whole_file(errors: &PolicyErrors, file: &Path, text: &str) -> ConfigErrors {
+pub(crate) fn whole_file(errors: &PolicyErrors, file: &Path, text: &str) -> ConfigErrors {
     let places = Places::of(text);
     ConfigErrors::from_all(
         errors
@@ -42,7 +42,7 @@ fn one(
     text: &str,
 ) -> ConfigError {
     let key = within(section, &error.key());
-    let (problem, remedy) = words(error, section);
+    let Advice { problem, remedy } = words(error, section);
     let explained = ConfigError::new(file, problem, remedy).with_key(&key);
     let whole = matches!(error, PolicyError::Overlap { .. });
     let shown = if whole { format!("{key}.rule") } else { key };
@@ -52,52 +52,29 @@ fn one(
     }
 }
 
-/// Problem and remedy.
-fn words(error: &PolicyError, section: &str) -> (String, String) {
+fn words(error: &PolicyError, section: &str) -> Advice {
     match error {
-        PolicyError::Rule { error, .. } => (
+        PolicyError::Rule { error, .. } => Advice::new(
             format!("{} in the rule `{}`", error.problem, printable(&error.rule)),
-            error.hint.clone(),
+            error.hint.as_str(),
         ),
         PolicyError::Placeholder {
-            placeholder,
-            problem,
-            ..
-        } => {
-            let (problem, remedy) = split(problem);
-            let name = placeholder.strip_prefix("config.").unwrap_or(placeholder);
-            let remedy = if problem.ends_with("has no such key") {
-                format!(
-                    "add `{name}` to `{section}.config`, or write what it stands for into \
-                     the rule"
-                )
-            } else {
-                remedy
-            };
-            (
-                format!("the rule needs `{}`, but {problem}", printable(placeholder)),
-                remedy,
-            )
-        }
+            placeholder, fault, ..
+        } => Advice::new(
+            format!("the rule needs `{}`, but {fault}", printable(placeholder)),
+            fault.remedy(placeholder, &within(section, "config")),
+        ),
         PolicyError::Limit {
             value, low, high, ..
-        } => (
+        } => Advice::new(
             format!("{value} is out of range"),
             format!("use a value from {low} to {high}"),
         ),
-        PolicyError::Grant { problem, .. } | PolicyError::Folder { problem, .. } => split(problem),
-        PolicyError::Overlap { other, rule, .. } => (
+        PolicyError::Grant { advice, .. } | PolicyError::Folder { advice, .. } => advice.clone(),
+        PolicyError::Overlap { other, rule, .. } => Advice::new(
             format!("this rule and {other} are about the same requests ({rule})"),
-            "merge the two into one, so that the order of the rules cannot matter".to_owned(),
+            "merge the two into one, so that the order of the rules cannot matter",
         ),
-        other => (other.to_string(), format!("see `grants` under {section}")),
-    }
-}
-
-fn split(problem: &str) -> (String, String) {
-    match problem.split_once("; ") {
-        Some((problem, remedy)) => (problem.to_owned(), remedy.to_owned()),
-        None => (problem.to_owned(), "correct the value".to_owned()),
     }
 }
 

@@ -11,11 +11,11 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{Location, Spanned};
 
-use super::error::Stretch;
+use crate::error::Stretch;
 
 /// The places of one file.
 #[derive(Debug)]
-pub(super) struct Places(Option<Node>);
+pub(crate) struct Places(Option<Node>);
 
 #[derive(Debug)]
 struct Node {
@@ -32,7 +32,7 @@ enum Kind {
 
 impl Places {
     /// Of a text that the parser understands; otherwise there are none.
-    pub(super) fn of(text: &str) -> Self {
+    pub(crate) fn of(text: &str) -> Self {
         let options = serde_saphyr::options! {
             duplicate_keys: serde_saphyr::options::DuplicateKeyPolicy::PassThrough,
             merge_keys: serde_saphyr::options::MergeKeyPolicy::AsOrdinary,
@@ -43,7 +43,7 @@ impl Places {
     /// Where the value of a key such as `a.b[0].c` stands, or, where it has
     /// none, the deepest key on the way there. What spans several lines is
     /// shown by its key.
-    pub(super) fn find(&self, path: &str) -> Option<Stretch> {
+    pub(crate) fn find(&self, path: &str) -> Option<Stretch> {
         let mut node = self.0.as_ref()?;
         let mut found = None;
         for part in parts(path) {
@@ -68,13 +68,13 @@ impl Places {
     }
 
     /// The key that stands at a place.
-    pub(super) fn key_at(&self, line: u64, column: u64) -> Option<String> {
+    pub(crate) fn key_at(&self, line: u64, column: u64) -> Option<String> {
         let wanted = |at: Stretch| (at.line, at.column) == (line, column);
         self.search(&|key, _| key.is_some_and(wanted))
     }
 
     /// The key of the value that begins at a place; empty for the whole.
-    pub(super) fn value_at(&self, line: u64, column: u64) -> Option<String> {
+    pub(crate) fn value_at(&self, line: u64, column: u64) -> Option<String> {
         self.search(&|_, node| (node.at.line, node.at.column) == (line, column))
     }
 
@@ -111,7 +111,7 @@ impl Node {
 }
 
 /// `name` under `path`.
-pub(super) fn within(path: &str, name: &str) -> String {
+pub(crate) fn within(path: &str, name: &str) -> String {
     if path.is_empty() {
         name.to_owned()
     } else {
@@ -120,7 +120,7 @@ pub(super) fn within(path: &str, name: &str) -> String {
 }
 
 /// What a location of the parser covers.
-pub(super) fn stretch(location: &Location) -> Stretch {
+pub(crate) fn stretch(location: &Location) -> Stretch {
     Stretch {
         line: location.line(),
         column: location.column(),

@@ -43,10 +43,10 @@ pub struct Excerpt {
 
 /// A part of one line: line and column from 1, and its length in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stretch {
-    pub(super) line: u64,
-    pub(super) column: u64,
-    pub(super) length: u64,
+pub(crate) struct Stretch {
+    pub(crate) line: u64,
+    pub(crate) column: u64,
+    pub(crate) length: u64,
 }
 
 impl ConfigError {
@@ -71,7 +71,7 @@ impl ConfigError {
     }
 
     /// The same about a part of `text`, which is what the file holds.
-    pub(super) fn at(mut self, text: &str, stretch: Stretch) -> Self {
+    pub(crate) fn at(mut self, text: &str, stretch: Stretch) -> Self {
         // A file has at most a million lines and columns.
         let short = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
         self.place = Some((short(stretch.line), short(stretch.column)));
@@ -110,12 +110,12 @@ impl fmt::Display for ConfigError {
 pub struct ConfigErrors(Vec<ConfigError>);
 
 impl ConfigErrors {
-    pub(super) fn from_all(errors: impl IntoIterator<Item = ConfigError>) -> Self {
+    pub(crate) fn from_all(errors: impl IntoIterator<Item = ConfigError>) -> Self {
         Self(errors.into_iter().collect())
     }
 
     /// The first of them.
-    pub(super) fn first(self) -> Option<ConfigError> {
+    pub(crate) fn first(self) -> Option<ConfigError> {
         self.0.into_iter().next()
     }
 

@@ -12,8 +12,11 @@ use serde::Deserialize;
 use servo_policy::{Ceiling, CeilingSpec, Grants, Networks};
 use servo_protocol::AppliedApplication;
 
-use super::error::{ConfigError, ConfigErrors};
-use super::{DriverRole, absolute_base, explain, grants, options, read_text};
+use crate::error::{ConfigError, ConfigErrors};
+use crate::explain::explain;
+use crate::grants;
+use crate::read::{absolute_base, options, read_text};
+use crate::role::DriverRole;
 
 /// What no grant and no setting may exceed. The default limits nothing.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -28,7 +31,7 @@ struct Sections {
     ceiling: CeilingSpec,
     /// Names for networks, to be used in this ceiling.
     #[serde(default)]
-    #[schemars(schema_with = "super::schema::networks")]
+    #[schemars(schema_with = "crate::schema::networks")]
     networks: BTreeMap<String, Vec<String>>,
 }
 
@@ -47,7 +50,7 @@ impl Ceilings {
     }
 
     /// Understands the ceiling that stands in a text.
-    pub(super) fn resolve(
+    pub(crate) fn resolve(
         spec: &CeilingSpec,
         path: &Path,
         text: &str,
@@ -70,7 +73,7 @@ impl Ceilings {
     ///
     /// # Errors
     /// Each grant that is wider than one of them.
-    pub(super) fn check(
+    pub(crate) fn check(
         &self,
         granted: &Grants,
         role: DriverRole,

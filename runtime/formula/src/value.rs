@@ -2,29 +2,48 @@
 //! comparisons give 1 or 0, `//` and `%` round towards minus infinity, `round`
 //! rounds halves to even.
 
-use servo_protocol::Measurement;
+use thiserror::Error;
 
-use super::ScoreError;
-use super::parser::{Comparison, Function, Node, Operator};
-use super::series::{self, Reducer};
+use crate::tree::{Comparison, Function, Node, Operator, Reducer};
 
-pub(super) fn score(node: &Node, measurement: &Measurement) -> Result<f64, ScoreError> {
-    let value = value(node, measurement)?;
+/// Why a formula has no value for these metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum ValueError {
+    /// Division or remainder by zero.
+    #[error("the objective divides by zero")]
+    DivisionByZero,
+    /// The value is not a number.
+    #[error("the objective is not a finite number: it is undefined (NaN)")]
+    Undefined,
+    /// The value is infinite.
+    #[error("the objective is not a finite number: it is too large")]
+    TooLarge,
+}
+
+/// The value of the whole tree; always finite.
+pub(crate) fn finite<E: From<ValueError>>(
+    node: &Node,
+    metric: &dyn Fn(&str, Reducer) -> Result<f64, E>,
+) -> Result<f64, E> {
+    let value = value(node, metric)?;
     if value.is_nan() {
-        return Err(ScoreError::NotFinite("it is undefined (NaN)"));
+        return Err(ValueError::Undefined.into());
     }
     if value.is_infinite() {
-        return Err(ScoreError::NotFinite("it is too large"));
+        return Err(ValueError::TooLarge.into());
     }
     Ok(value)
 }
 
-fn value(node: &Node, measurement: &Measurement) -> Result<f64, ScoreError> {
-    let of = |node: &Node| value(node, measurement);
+fn value<E: From<ValueError>>(
+    node: &Node,
+    metric: &dyn Fn(&str, Reducer) -> Result<f64, E>,
+) -> Result<f64, E> {
+    let of = |node: &Node| value(node, metric);
     Ok(match node {
         Node::Number(number) => *number,
-        Node::Metric(name) => series::value(measurement, name, Reducer::Mean)?,
-        Node::Reduced(reducer, name) => series::value(measurement, name, *reducer)?,
+        Node::Metric(name) => metric(name, Reducer::Mean)?,
+        Node::Reduced(reducer, name) => metric(name, *reducer)?,
         Node::Negate(node) => -of(node)?,
         Node::Not(node) => truth(of(node)? == 0.0),
         Node::Binary(operator, a, b) => binary(*operator, of(a)?, of(b)?)?,
@@ -80,13 +99,13 @@ fn holds(comparison: Comparison, a: f64, b: f64) -> bool {
     }
 }
 
-fn binary(operator: Operator, a: f64, b: f64) -> Result<f64, ScoreError> {
+fn binary(operator: Operator, a: f64, b: f64) -> Result<f64, ValueError> {
     let divides = matches!(
         operator,
         Operator::Divide | Operator::FloorDivide | Operator::Remainder
     );
     if divides && b == 0.0 {
-        return Err(ScoreError::DivisionByZero);
+        return Err(ValueError::DivisionByZero);
     }
     Ok(match operator {
         Operator::Add => a + b,

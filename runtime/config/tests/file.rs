@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::json;
-use servo_agent::{ConfigFile, DriverRole, DriverSections};
+use servo_config::{ConfigFile, DriverRole, DriverSections};
 
 const WHOLE: &str = r#"
 optune: { url: "http://127.0.0.1:8080/accounts/acme/applications/shop/servo", token_file: ./token }

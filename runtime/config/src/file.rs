@@ -1,23 +1,6 @@
-//! The operator's file `servo.yaml`.
-//!
-//! The file is read into types in one step, and whatever does not fit is an
-//! error: an unknown key is a typing error that would otherwise grant nothing
-//! or limit nothing without a word. Each error names file, line, column, key
-//! and remedy, because the reader is a person with an editor open. Anchors
-//! and merge keys are refused: a grant must stand where it is read.
-
-mod ceiling;
-mod error;
-mod explain;
-mod grants;
-mod places;
-mod schema;
-mod sections;
+//! The operator's file as types, and what they resolve to.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,16 +9,13 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use servo_policy::{CeilingSpec, Grants, GrantsSpec, Networks};
 
-use self::error::Stretch;
-use self::explain::explain;
-use self::places::Places;
-
-pub use self::ceiling::Ceilings;
-pub use self::error::{ConfigError, ConfigErrors, Excerpt};
-pub use self::sections::DriverSections;
-
-/// Most that the file may weigh.
-const FILE_LIMIT: u64 = 1 << 20;
+use crate::ceiling::Ceilings;
+use crate::error::{ConfigError, ConfigErrors};
+use crate::explain::explain;
+use crate::places::Places;
+use crate::read::{absolute_base, options, read_text};
+use crate::role::DriverRole;
+use crate::{grants, schema};
 
 /// The file, understood.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,7 +41,7 @@ pub struct ConfigFile {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "servo.yaml")]
-struct Sections {
+pub(crate) struct Sections {
     /// How to reach the service. Options of the command line win over it.
     #[serde(default)]
     optune: OptuneSection,
@@ -130,24 +110,6 @@ pub struct DriverSection {
     /// What it may do; nothing unless said.
     #[serde(default)]
     pub grants: GrantsSpec,
-}
-
-/// Which driver.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum DriverRole {
-    /// `drivers.measure`.
-    Measure,
-    /// `drivers.adjust`.
-    Adjust,
-}
-
-impl fmt::Display for DriverRole {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Measure => "measure",
-            Self::Adjust => "adjust",
-        })
-    }
 }
 
 impl ConfigFile {
@@ -290,83 +252,4 @@ impl ConfigFile {
             .check(&grants, role, &self.path, &self.text)?;
         Ok(grants)
     }
-}
-
-/// How a file of the operator is parsed.
-fn options() -> serde_saphyr::Options {
-    serde_saphyr::options! {
-        budget: serde_saphyr::budget! { max_anchors: 0, max_aliases: 0 },
-        merge_keys: serde_saphyr::options::MergeKeyPolicy::Error,
-        strict_booleans: true,
-    }
-}
-
-/// The folder to which relative paths of a file belong. Grants and ceilings
-/// speak of absolute paths only.
-fn absolute_base(path: &Path) -> PathBuf {
-    let base = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    std::path::absolute(base).unwrap_or_else(|_| base.to_owned())
-}
-
-/// The text of a file that may be used as configuration.
-fn read_text(path: &Path) -> Result<String, ConfigError> {
-    let unreadable = |error: std::io::Error| {
-        ConfigError::new(
-            path,
-            error.to_string(),
-            "check the path and its permissions",
-        )
-    };
-    let too_large = |size: &str| {
-        ConfigError::new(
-            path,
-            format!("{size} bytes are too many for a configuration"),
-            "keep it below 1 MiB",
-        )
-    };
-    let file = File::open(path).map_err(unreadable)?;
-    let size = file.metadata().map_err(unreadable)?.len();
-    if size > FILE_LIMIT {
-        return Err(too_large(&size.to_string()));
-    }
-    // A pipe has no size to ask for beforehand.
-    let mut bytes = Vec::new();
-    file.take(FILE_LIMIT + 1)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
-    if bytes.len() as u64 > FILE_LIMIT {
-        return Err(too_large("more than a million"));
-    }
-    String::from_utf8(bytes).map_err(|error| not_utf8(path, &error))
-}
-
-/// Points at the first byte that is no text.
-fn not_utf8(path: &Path, error: &std::string::FromUtf8Error) -> ConfigError {
-    let valid = error.utf8_error().valid_up_to();
-    let bytes = error.as_bytes();
-    let before = String::from_utf8_lossy(bytes.get(..valid).unwrap_or_default());
-    let line = before.matches('\n').count() as u64 + 1;
-    let column = before
-        .rsplit('\n')
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .count() as u64
-        + 1;
-    ConfigError::new(
-        path,
-        "the file is not UTF-8 from here on",
-        "save it as UTF-8; text in another encoding, or no text at all, cannot be understood",
-    )
-    .at(
-        &String::from_utf8_lossy(bytes),
-        Stretch {
-            line,
-            column,
-            length: 1,
-        },
-    )
 }

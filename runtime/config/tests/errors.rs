@@ -9,7 +9,7 @@
 
 use std::path::Path;
 
-use servo_agent::{ConfigFile, DriverRole};
+use servo_config::{ConfigFile, DriverRole};
 
 fn parse(text: &str) -> ConfigFile {
     ConfigFile::parse(text, Path::new("servo.yaml")).unwrap_or_else(|error| panic!("{error}"))
@@ -233,7 +233,7 @@ fn j1_what_stands_beside_a_rule_is_pointed_at() {
         let errors = parse(&text).grants(DriverRole::Measure).unwrap_err();
         let heads: Vec<String> = errors
             .iter()
-            .map(servo_agent::ConfigError::headline)
+            .map(servo_config::ConfigError::headline)
             .collect();
         assert_eq!(heads.len(), 1, "{heads:?}");
         assert!(heads[0].starts_with(said), "{text}{}\n{said}", heads[0]);

@@ -10,7 +10,7 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value};
 use servo_policy::Budget;
 
-use super::{ConfigFile, Sections};
+use crate::file::{ConfigFile, Sections};
 
 impl ConfigFile {
     /// The JSON Schema (draft 2020-12) of the file.
@@ -64,7 +64,7 @@ fn not_null(key: &mut Map<String, Value>) {
 }
 
 /// Names for networks. The parser knows which networks there are.
-pub(super) fn networks(_: &mut SchemaGenerator) -> Schema {
+pub(crate) fn networks(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",
         "additionalProperties": {

@@ -14,7 +14,7 @@ use std::path::Path;
 
 use boon::{Compiler, Schemas};
 use serde_json::{Map, Value, json};
-use servo_agent::ConfigFile;
+use servo_config::ConfigFile;
 use servo_policy::Budget;
 
 /// A validator of the field, not ours.

@@ -9,14 +9,14 @@ use std::path::Path;
 
 use serde_saphyr::Error;
 
-use super::error::{ConfigError, Stretch};
-use super::places::{Places, stretch, within};
+use crate::error::{ConfigError, Stretch};
+use crate::places::{Places, stretch, within};
 
 /// How alike two words must be for one to be a slip for the other, from 0 to 1.
 const ALIKE: f64 = 0.8;
 
 /// Turns a parser's error into one for people.
-pub(super) fn explain(error: &Error, text: &str, file: &Path) -> ConfigError {
+pub(crate) fn explain(error: &Error, text: &str, file: &Path) -> ConfigError {
     let error = error.without_snippet();
     let place = error.location().as_ref().map(stretch);
     let where_ = Whereabouts {
@@ -196,7 +196,7 @@ impl Whereabouts<'_> {
 }
 
 /// The known name that an unknown one is probably a slip for.
-pub(super) fn meant<'a>(unknown: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn meant<'a>(unknown: &str, known: &[&'a str]) -> Option<&'a str> {
     known
         .iter()
         .map(|name| (strsim::jaro_winkler(unknown, name), *name))

@@ -14,8 +14,10 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use serde_saphyr::Spanned;
 
-use super::places::stretch;
-use super::{ConfigError, explain, read_text};
+use crate::error::ConfigError;
+use crate::explain::explain;
+use crate::places::stretch;
+use crate::read::read_text;
 
 /// The sections of a `config.yaml`.
 #[derive(Debug, Clone)]
