@@ -116,9 +116,11 @@ impl Adjust for Http {
         config: &Config,
         _: &AdjustRequest,
         state: State,
+        _: Option<State>,
         cx: &Context,
-    ) -> Result<(), Failure> {
-        undo(config, &state.before, cx)
+    ) -> Result<Step<Adjustment, State>, Failure> {
+        undo(config, &state.before, cx)?;
+        Ok(Step::done(Adjustment::default()))
     }
 }
 

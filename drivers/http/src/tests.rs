@@ -368,7 +368,7 @@ fn a_cancelled_adjustment_is_undone() {
         .host
         .adjust::<Http>(&request(&[("workers", 8.into()), ("mode", "fast".into())]));
     assert_eq!(run.result.as_ref().unwrap_err().status, Status::Cancelled);
-    assert_eq!(run.undone, Some(Ok(())));
+    assert_eq!(run.undone, Some(Ok(Adjustment::default())));
     let written = written(&run);
     assert_eq!(
         (written[0]["workers"].clone(), written[0]["mode"].clone()),

@@ -33,12 +33,13 @@ pub mod measure_world {
         export_macro_name: "export_measure_world",
         default_bindings_module: "servo_driver::__bindings::measure_world",
         with: {
-            "servo:driver/model@0.1.0": crate::bindings::servo::driver::model,
-            "servo:driver/config@0.1.0": crate::bindings::servo::driver::config,
-            "servo:driver/progress@0.1.0": crate::bindings::servo::driver::progress,
-            "servo:driver/log@0.1.0": crate::bindings::servo::driver::log,
-            "servo:driver/state@0.1.0": crate::bindings::servo::driver::state,
-            "servo:driver/actions@0.1.0": crate::bindings::servo::driver::actions,
+            "servo:driver/model@0.2.0": crate::bindings::servo::driver::model,
+            "servo:driver/config@0.2.0": crate::bindings::servo::driver::config,
+            "servo:driver/progress@0.2.0": crate::bindings::servo::driver::progress,
+            "servo:driver/fetch@0.2.0": crate::bindings::servo::driver::fetch,
+            "servo:driver/log@0.2.0": crate::bindings::servo::driver::log,
+            "servo:driver/state@0.2.0": crate::bindings::servo::driver::state,
+            "servo:driver/actions@0.2.0": crate::bindings::servo::driver::actions,
         },
     });
 }
@@ -52,12 +53,13 @@ pub mod adjust_world {
         export_macro_name: "export_adjust_world",
         default_bindings_module: "servo_driver::__bindings::adjust_world",
         with: {
-            "servo:driver/model@0.1.0": crate::bindings::servo::driver::model,
-            "servo:driver/config@0.1.0": crate::bindings::servo::driver::config,
-            "servo:driver/progress@0.1.0": crate::bindings::servo::driver::progress,
-            "servo:driver/log@0.1.0": crate::bindings::servo::driver::log,
-            "servo:driver/state@0.1.0": crate::bindings::servo::driver::state,
-            "servo:driver/actions@0.1.0": crate::bindings::servo::driver::actions,
+            "servo:driver/model@0.2.0": crate::bindings::servo::driver::model,
+            "servo:driver/config@0.2.0": crate::bindings::servo::driver::config,
+            "servo:driver/progress@0.2.0": crate::bindings::servo::driver::progress,
+            "servo:driver/fetch@0.2.0": crate::bindings::servo::driver::fetch,
+            "servo:driver/log@0.2.0": crate::bindings::servo::driver::log,
+            "servo:driver/state@0.2.0": crate::bindings::servo::driver::state,
+            "servo:driver/actions@0.2.0": crate::bindings::servo::driver::actions,
         },
     });
 }

@@ -16,7 +16,7 @@ use crate::{
     json,
     model::{Adjustment, Application, Measurement, Metric},
     request::{AdjustRequest, MeasureRequest},
-    step::Step,
+    step::{Interruption, Step},
 };
 
 /// A driver that measures an application. Export it with
@@ -64,8 +64,11 @@ pub trait Measure {
         Err(no_resume())
     }
 
-    /// Undoes what a cancelled call began; `state` is that of the last pause.
-    /// Called only if the manifest says `cancel = "step"`.
+    /// Undoes what a cancelled call began, in steps like the call itself.
+    /// `state` is that of the call's last pause, in every step of the undo;
+    /// `resume` is nothing at first and then the state of the undo's own last
+    /// pause. Called only if the manifest says `cancel = "step"` and the call
+    /// had paused.
     ///
     /// # Errors
     ///
@@ -75,9 +78,10 @@ pub trait Measure {
         config: &Self::Config,
         request: &MeasureRequest,
         state: Self::State,
+        resume: Option<Self::State>,
         cx: &Context,
-    ) -> Result<(), Failure> {
-        Ok(())
+    ) -> Result<Step<(), Self::State>, Failure> {
+        Ok(Step::done(()))
     }
 }
 
@@ -127,8 +131,33 @@ pub trait Adjust {
         Err(no_resume())
     }
 
-    /// Undoes what a cancelled call began; `state` is that of the last pause.
-    /// Called only if the manifest says `cancel = "step"`.
+    /// Takes up an adjustment that a crash of the host cut short: look what is
+    /// in force, and answer like any step. [`Step::done`] says what is in force
+    /// now, [`Step::wait`] goes on with [`resume`](Self::resume), a failure ends
+    /// the call. Called only if the manifest says `recover = true`; otherwise
+    /// such an adjustment is reported as failed, what is in force as unknown.
+    ///
+    /// # Errors
+    ///
+    /// The failure the service is told.
+    #[allow(unused_variables)]
+    fn recover(
+        config: &Self::Config,
+        request: &AdjustRequest,
+        interruption: Interruption<Self::State>,
+        cx: &Context,
+    ) -> Result<Step<Adjustment, Self::State>, Failure> {
+        Err(Failure::failed(
+            "the driver was asked to recover but has no `recover`: this is a defect of it",
+        ))
+    }
+
+    /// Undoes what a cancelled call began, in steps like the call itself.
+    /// `state` is that of the call's last pause, in every step of the undo;
+    /// `resume` is nothing at first and then the state of the undo's own last
+    /// pause. Called only if the manifest says `cancel = "step"` and the call
+    /// had paused. The result is the settings in force after the undo;
+    /// [`Adjustment::as_requested`], which names none, means unknown here.
     ///
     /// # Errors
     ///
@@ -138,9 +167,10 @@ pub trait Adjust {
         config: &Self::Config,
         request: &AdjustRequest,
         state: Self::State,
+        resume: Option<Self::State>,
         cx: &Context,
-    ) -> Result<(), Failure> {
-        Ok(())
+    ) -> Result<Step<Adjustment, Self::State>, Failure> {
+        Ok(Step::done(Adjustment::default()))
     }
 }
 
@@ -183,8 +213,16 @@ pub(crate) fn measure_cancelled<D: Measure>(
     cx: &Context,
     request: &MeasureRequest,
     text: &str,
-) -> Result<(), Failure> {
-    D::cancelled(&config(cx)?, request, state(text)?, &cx.shielded())
+    resume: Option<&str>,
+) -> Result<RawStep<()>, Failure> {
+    let (config, resume) = (config(cx)?, resume.map(state).transpose()?);
+    raw(D::cancelled(
+        &config,
+        request,
+        state(text)?,
+        resume,
+        &cx.shielded(),
+    )?)
 }
 
 pub(crate) fn describe_adjust<D: Adjust>(cx: &Context) -> Result<Application, Failure> {
@@ -203,12 +241,34 @@ pub(crate) fn adjust<D: Adjust>(
     })
 }
 
+pub(crate) fn adjust_recover<D: Adjust>(
+    cx: &Context,
+    request: &AdjustRequest,
+    text: Option<&str>,
+    in_step: bool,
+) -> Result<RawStep<Adjustment>, Failure> {
+    let config = config(cx)?;
+    let interruption = Interruption {
+        state: text.map(state).transpose()?,
+        in_step,
+    };
+    raw(D::recover(&config, request, interruption, cx)?)
+}
+
 pub(crate) fn adjust_cancelled<D: Adjust>(
     cx: &Context,
     request: &AdjustRequest,
     text: &str,
-) -> Result<(), Failure> {
-    D::cancelled(&config(cx)?, request, state(text)?, &cx.shielded())
+    resume: Option<&str>,
+) -> Result<RawStep<Adjustment>, Failure> {
+    let (config, resume) = (config(cx)?, resume.map(state).transpose()?);
+    raw(D::cancelled(
+        &config,
+        request,
+        state(text)?,
+        resume,
+        &cx.shielded(),
+    )?)
 }
 
 fn config<C: DeserializeOwned>(cx: &Context) -> Result<C, Failure> {

@@ -8,6 +8,8 @@
 
 use std::fmt;
 
+use crate::model::SettingValue;
+
 /// The kind of failure, as the service knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
@@ -31,7 +33,7 @@ pub enum Status {
 /// let failure = Failure::rejected("the service did not come up within 60 s").reason("start-failed");
 /// assert_eq!(failure.status, Status::Rejected);
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Failure {
     /// The kind of failure.
     pub status: Status,
@@ -39,6 +41,9 @@ pub struct Failure {
     pub reason: Option<String>,
     /// One or more sentences for people. Never a secret.
     pub message: String,
+    /// Of an adjustment: the settings that are in force now; see
+    /// [`in_force`](Self::in_force).
+    pub in_force: Option<Vec<SettingValue>>,
 }
 
 impl Failure {
@@ -47,6 +52,7 @@ impl Failure {
             status,
             reason: None,
             message: message.into(),
+            in_force: None,
         }
     }
 
@@ -81,6 +87,24 @@ impl Failure {
     #[must_use]
     pub fn reason(mut self, reason: impl Into<String>) -> Self {
         self.reason = Some(reason.into());
+        self
+    }
+
+    /// Says which settings are in force now, as read back from the application.
+    /// The service is told them; without it, it must take them for unknown.
+    ///
+    /// Only an adjustment has any: `describe` and a measurement drop them with
+    /// a warning in the log.
+    ///
+    /// ```
+    /// use servo_driver::{Failure, model::SettingValue};
+    ///
+    /// let failure = Failure::rejected("the new version does not come up; the old one serves")
+    ///     .in_force([SettingValue::new("web", "workers", 4)]);
+    /// ```
+    #[must_use]
+    pub fn in_force(mut self, settings: impl IntoIterator<Item = SettingValue>) -> Self {
+        self.in_force = Some(settings.into_iter().collect());
         self
     }
 

@@ -16,6 +16,17 @@
 //! step instead; it then reports with [`Context::progress`], whose error says
 //! that the call is no longer wanted.
 //!
+//! # After a crash
+//!
+//! The servo may be killed at any moment and goes on from its journal. A call
+//! that waited goes on with `resume`. A measurement that was cut short in a step
+//! has that step run again, so it must stand being run twice. An adjustment that
+//! was cut short in a step is not run again: it is reported as failed, what is
+//! in force as unknown, unless the manifest says `recover = true`; then
+//! [`Adjust::recover`] is asked, and it decides by what it finds. It is also
+//! asked when an adjustment waited and the driver was updated meanwhile, since
+//! the state is then another version's.
+//!
 //! # A whole driver, and its test
 //!
 //! ```
@@ -165,7 +176,7 @@ pub use failure::{Cancelled, Failure, FailureContext};
 pub use model::{Adjustment, Application, Measurement};
 pub use report::Report;
 pub use request::{AdjustRequest, Control, MeasureRequest};
-pub use step::{OneStep, Pause, Step};
+pub use step::{Interruption, OneStep, Pause, Step};
 
 /// What the export macros need; not for use.
 #[cfg(target_arch = "wasm32")]

@@ -53,6 +53,10 @@ pub struct AdjustRequest {
     pub settings: Vec<SettingValue>,
     /// How to adjust.
     pub control: Control,
+    /// Nothing is to be changed: tell by progress or log what would be, and
+    /// answer with the settings that would be in force. The host lets nothing
+    /// but reads through, whatever the driver does.
+    pub dry_run: bool,
 }
 
 impl AdjustRequest {
@@ -62,6 +66,7 @@ impl AdjustRequest {
             app: app.into(),
             settings: settings.into_iter().collect(),
             control: Control::default(),
+            dry_run: false,
         }
     }
 
@@ -71,6 +76,13 @@ impl AdjustRequest {
             .iter()
             .find(|one| one.component == component && one.setting == setting)
             .map(|one| &one.value)
+    }
+
+    /// Asks for a dry run.
+    #[must_use]
+    pub fn dry_run(mut self) -> Self {
+        self.dry_run = true;
+        self
     }
 
     /// Sets how to adjust.

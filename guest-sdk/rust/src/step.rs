@@ -73,6 +73,18 @@ impl<T, S> Step<T, S> {
     }
 }
 
+/// Where an adjustment was cut short.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Interruption<S> {
+    /// State of its last pause; absent: it had not paused. After an update it
+    /// was written by an older version of the driver.
+    pub state: Option<S>,
+    /// True: a step was running when the host ended, and what it did is not
+    /// known. False: the call was waiting, and `state` is from another version
+    /// of the driver.
+    pub in_step: bool,
+}
+
 /// The state of a driver that never waits between steps: there is no value of
 /// this type, so such a driver cannot return [`Step::Wait`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

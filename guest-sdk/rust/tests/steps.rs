@@ -6,13 +6,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use servo_driver::{
     Adjust, AdjustRequest, Adjustment, Application, Context, Control, Failure, FailureContext,
-    Measure, MeasureRequest, Measurement, Report, Step,
+    Interruption, Measure, MeasureRequest, Measurement, Report, Step,
     actions::{self, Output},
     failure::Status,
     http::Method,
     model::{Metric, SettingValue},
     testing::{Host, Reply},
 };
+
+fn fourth() -> SettingValue {
+    SettingValue::new("web", "workers", 4)
+}
 
 /// Waits as often as its configuration says.
 struct Waits;
@@ -75,10 +79,32 @@ impl Adjust for Waits {
         Ok(wait.progress(done).message("waiting"))
     }
 
-    fn cancelled(_: &Config, _: &AdjustRequest, state: State, cx: &Context) -> Result<(), Failure> {
+    fn recover(
+        config: &Config,
+        request: &AdjustRequest,
+        interruption: Interruption<State>,
+        cx: &Context,
+    ) -> Result<Step<Adjustment, State>, Failure> {
+        match interruption.state {
+            Some(state) => Self::resume(config, request, state, cx),
+            None => Err(Failure::failed("nothing was begun").in_force([fourth()])),
+        }
+    }
+
+    fn cancelled(
+        _: &Config,
+        _: &AdjustRequest,
+        state: State,
+        resume: Option<State>,
+        cx: &Context,
+    ) -> Result<Step<Adjustment, State>, Failure> {
+        let Some(State { left: 0 }) = resume else {
+            let left = resume.map_or(2, |resume| resume.left);
+            return Ok(Step::wait(Duration::from_secs(5), State { left: left - 1 }));
+        };
         cx.wait(Duration::from_secs(1))?;
         cx.store().set("undone", &state.left.to_string())?;
-        Ok(())
+        Ok(Step::done(Adjustment::in_force([fourth()])))
     }
 }
 
@@ -111,9 +137,40 @@ fn a_cancel_between_steps_is_undone_with_the_last_state() {
         let host = host.config(json!({"steps": 4}));
         let run = host.adjust::<Waits>(&AdjustRequest::default());
         assert_eq!(run.result.unwrap_err().status, Status::Cancelled);
-        assert_eq!((run.steps, run.undone), (2, Some(Ok(()))));
+        assert_eq!(run.steps, 2);
+        assert_eq!(run.undone, Some(Ok(Adjustment::in_force([fourth()]))));
+        assert_eq!(run.undo_states, [r#"{"left":1}"#, r#"{"left":0}"#]);
         assert_eq!(host.value("undone").as_deref(), Some("2"));
     }
+}
+
+#[test]
+fn an_undo_waits_deaf_to_the_cancel() {
+    let host = Host::new()
+        .config(json!({"steps": 4}))
+        .cancel_at(Duration::from_secs(15));
+    let run = host.adjust::<Waits>(&AdjustRequest::default());
+    assert_eq!(run.elapsed.as_secs(), 15 + 2 * 5 + 1);
+}
+
+#[test]
+fn an_adjustment_that_was_cut_short_goes_on_where_recover_says() {
+    let host = Host::new().config(json!({"steps": 4}));
+    let state = Some(State { left: 1 });
+    let interruption = Interruption {
+        state,
+        in_step: true,
+    };
+    let run = host.recover::<Waits>(&AdjustRequest::default(), interruption);
+    assert_eq!(run.result, Ok(Adjustment::default()));
+    assert_eq!((run.steps, run.waited.as_secs()), (2, 10));
+
+    let interruption = Interruption {
+        state: None,
+        in_step: true,
+    };
+    let run = host.recover::<Waits>(&AdjustRequest::default(), interruption);
+    assert_eq!(run.result.unwrap_err().in_force, Some(vec![fourth()]));
 }
 
 #[test]

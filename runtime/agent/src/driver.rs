@@ -13,7 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 use servo_protocol::{
-    Application, AppliedApplication, Control, Failure, Measurement, Metrics, Reason, Status,
+    Application, AppliedApplication, Control, Failure, Measurement, Metrics, Reason, State, Status,
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -31,6 +31,8 @@ pub struct DriverFacts {
     pub digest: Option<String>,
     /// How it can be cancelled.
     pub cancel: CancelSupport,
+    /// Whether it takes up an adjustment that was cut short.
+    pub recover: bool,
 }
 
 /// How a driver can be cancelled inside a step. Between steps it always can be.
@@ -115,6 +117,18 @@ pub struct AdjustRequest {
     pub application: AppliedApplication,
     /// How to adjust.
     pub control: Control,
+    /// Nothing is to be changed; the result says what would be in force.
+    pub dry_run: bool,
+}
+
+/// Where an adjustment was cut short.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interruption {
+    /// State of its last pause; none: it had not paused.
+    pub state: Option<String>,
+    /// Whether a step was running. Otherwise it was waiting, and the state is
+    /// that of another version of the driver.
+    pub in_step: bool,
 }
 
 /// How a step ended.
@@ -140,7 +154,7 @@ pub struct Pause {
 }
 
 /// How a driver failed, as the service will see it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{status}{}: {message}", reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default())]
 pub struct DriverFailure {
     /// The kind of failure; `ok` counts as `failed`.
@@ -149,6 +163,8 @@ pub struct DriverFailure {
     pub reason: Option<Reason>,
     /// Text for people.
     pub message: String,
+    /// Of an adjustment: the settings that are in force now; none: unknown.
+    pub in_force: Option<Box<AppliedApplication>>,
 }
 
 impl DriverFailure {
@@ -159,7 +175,15 @@ impl DriverFailure {
             status,
             reason: Some(reason),
             message: message.into(),
+            in_force: None,
         }
+    }
+
+    /// The same, with the settings that are in force now, where they are known.
+    #[must_use]
+    pub fn with_in_force(mut self, settings: AppliedApplication) -> Self {
+        self.in_force = (!settings.is_empty()).then(|| Box::new(settings));
+        self
     }
 }
 
@@ -173,6 +197,9 @@ impl From<DriverFailure> for Failure {
             status,
             reason: failure.reason,
             message: Some(failure.message),
+            state: failure
+                .in_force
+                .map(|settings| Box::new(State::from(*settings))),
         }
     }
 }
@@ -204,17 +231,21 @@ pub trait MeasureDriver: Send + Sync {
         resume: Option<&str>,
     ) -> Result<Step<Measurement>, DriverFailure>;
 
-    /// Undoes what a cancelled call began. Only called when the facts say
-    /// [`CancelSupport::Step`] and the call had paused.
+    /// One step of undoing what a cancelled call began; `state` is that of the
+    /// call's last pause, `resume` that of the undo's own. Only called when the
+    /// facts say [`CancelSupport::Step`] and the call had paused.
     ///
     /// # Errors
     /// As the driver says, or why it could not run.
     async fn cancelled(
         &self,
-        cx: &CallContext,
-        request: &MeasureRequest,
-        state: &str,
-    ) -> Result<(), DriverFailure>;
+        _cx: &CallContext,
+        _request: &MeasureRequest,
+        _state: &str,
+        _resume: Option<&str>,
+    ) -> Result<Step<()>, DriverFailure> {
+        Ok(Step::Done(()))
+    }
 }
 
 /// A driver that adjusts.
@@ -246,15 +277,35 @@ pub trait AdjustDriver: Send + Sync {
         resume: Option<&str>,
     ) -> Result<Step<AppliedApplication>, DriverFailure>;
 
-    /// Undoes what a cancelled call began. Only called when the facts say
-    /// [`CancelSupport::Step`] and the call had paused.
+    /// One step of undoing what a cancelled call began; `state` is that of the
+    /// call's last pause, `resume` that of the undo's own. Only called when the
+    /// facts say [`CancelSupport::Step`] and the call had paused. The
+    /// result is the settings now in force; empty: unknown.
     ///
     /// # Errors
     /// As the driver says, or why it could not run.
     async fn cancelled(
         &self,
-        cx: &CallContext,
-        request: &AdjustRequest,
-        state: &str,
-    ) -> Result<(), DriverFailure>;
+        _cx: &CallContext,
+        _request: &AdjustRequest,
+        _state: &str,
+        _resume: Option<&str>,
+    ) -> Result<Step<AppliedApplication>, DriverFailure> {
+        Ok(Step::Done(AppliedApplication::default()))
+    }
+
+    /// Takes up an adjustment that was cut short, and ends like a step. Only
+    /// called when the facts say that the driver recovers.
+    ///
+    /// # Errors
+    /// As the driver says, or why it could not run.
+    async fn recover(
+        &self,
+        _cx: &CallContext,
+        _request: &AdjustRequest,
+        _interruption: &Interruption,
+    ) -> Result<Step<AppliedApplication>, DriverFailure> {
+        let message = "the driver cannot take up an adjustment that was cut short";
+        Err(DriverFailure::new(Status::Failed, Reason::Unknown, message))
+    }
 }

@@ -29,7 +29,7 @@ pub use compat::Compat;
 pub use description::{admitted, fitted};
 pub use driver::{
     AdjustDriver, AdjustRequest, CallContext, CallId, CancelSupport, DriverFacts, DriverFailure,
-    MeasureDriver, MeasureRequest, Pause, Step,
+    Interruption, MeasureDriver, MeasureRequest, Pause, Step,
 };
 pub use environment::EnvironmentCheck;
 pub use journal::{

@@ -216,13 +216,17 @@ fn adjust_request(request: &Value) -> Result<AdjustRequest, serde_json::Error> {
     struct Written {
         application: AppliedApplication,
         control: Control,
+        #[serde(default)]
+        dry_run: bool,
     }
     let Written {
         application,
         control,
+        dry_run,
     } = Written::deserialize(request)?;
     Ok(AdjustRequest {
         application,
         control,
+        dry_run,
     })
 }

@@ -325,6 +325,7 @@ impl<'a> Turn<'a> {
             return Ok(AdjustRequest {
                 application: param.state.application.clone(),
                 control: param.control.clone(),
+                dry_run: false,
             });
         }
         let described = match self.servo.described.clone() {
@@ -338,6 +339,7 @@ impl<'a> Turn<'a> {
                 &self.servo.config.ceilings,
             )?,
             control: param.control.clone(),
+            dry_run: false,
         })
     }
 
@@ -542,6 +544,7 @@ fn mismatch(reason: Reason, message: impl Into<String>) -> Failure {
         status: Status::EnvironmentMismatch,
         reason: Some(reason),
         message: Some(message.into()),
+        state: None,
     }
 }
 

@@ -418,20 +418,13 @@ async fn a_description_that_takes_too_long_fails() {
         {
             std::future::pending().await
         }
-        async fn cancelled(
-            &self,
-            _: &servo_agent::CallContext,
-            _: &MeasureRequest,
-            _: &str,
-        ) -> Result<(), servo_agent::DriverFailure> {
-            Ok(())
-        }
     }
     let facts = servo_agent::DriverFacts {
         name: "slow".to_owned(),
         version: "1.0.0".to_owned(),
         digest: None,
         cancel: CancelSupport::None,
+        recover: false,
     };
     let mut run = Run::new(vec![cmd("DESCRIBE", json!({}))]);
     run.drivers.measure = Some(Arc::new(Slow(facts)));

@@ -64,15 +64,6 @@ impl AdjustDriver for Remembers {
         self.remember(cx);
         Ok(Step::Done(AppliedApplication::default()))
     }
-
-    async fn cancelled(
-        &self,
-        _: &CallContext,
-        _: &AdjustRequest,
-        _: &str,
-    ) -> Result<(), DriverFailure> {
-        Ok(())
-    }
 }
 
 #[tokio::test]
@@ -83,6 +74,7 @@ async fn the_question_is_a_call_of_its_own() {
             version: "1.0.0".to_owned(),
             digest: None,
             cancel: servo_agent::CancelSupport::Report,
+            recover: false,
         },
         calls: Mutex::default(),
     };

@@ -49,6 +49,7 @@ impl EnvironmentCheck for Slow {
                 status: "failed".into(),
                 reason: None,
                 message: None,
+                state: None,
             }),
         }
     }

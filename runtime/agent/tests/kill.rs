@@ -150,14 +150,6 @@ impl MeasureDriver for Driver {
     ) -> Result<Step<Measurement>, DriverFailure> {
         Ok(Self::act(resume, measurement()))
     }
-    async fn cancelled(
-        &self,
-        _: &CallContext,
-        _: &MeasureRequest,
-        _: &str,
-    ) -> Result<(), DriverFailure> {
-        Ok(())
-    }
 }
 
 #[async_trait]
@@ -175,14 +167,6 @@ impl AdjustDriver for Driver {
         resume: Option<&str>,
     ) -> Result<Step<AppliedApplication>, DriverFailure> {
         Ok(Self::act(resume, AppliedApplication::default()))
-    }
-    async fn cancelled(
-        &self,
-        _: &CallContext,
-        _: &AdjustRequest,
-        _: &str,
-    ) -> Result<(), DriverFailure> {
-        Ok(())
     }
 }
 
@@ -225,6 +209,7 @@ async fn the_child() {
         version: "1.0.0".to_owned(),
         digest: Some("sha256:01".to_owned()),
         cancel: CancelSupport::None,
+        recover: false,
     }));
     let drivers = Drivers {
         measure: Some(driver.clone()),

@@ -299,14 +299,6 @@ impl MeasureDriver for Counted {
             _alive: Alive::new(&self.live),
         })
     }
-    async fn cancelled(
-        &self,
-        _: &CallContext,
-        _: &MeasureRequest,
-        _: &str,
-    ) -> Result<(), DriverFailure> {
-        Ok(())
-    }
 }
 
 /// While a call waits nothing of its steps exists, and the servo can be killed
@@ -325,6 +317,7 @@ async fn a_wait_holds_no_instance() {
                 version: "1.0.0".to_owned(),
                 digest: None,
                 cancel: CancelSupport::None,
+                recover: false,
             },
             live: Arc::clone(&live),
         }));

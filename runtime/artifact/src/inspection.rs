@@ -35,6 +35,8 @@ pub struct Inspection {
     pub imports: Vec<ImportGroup>,
     /// How it takes being cancelled.
     pub cancel: CancelSupport,
+    /// Whether it takes up an adjustment that was cut short.
+    pub recover: bool,
     /// What it asks the operator for.
     pub asks: Vec<Ask>,
 }
@@ -87,18 +89,22 @@ impl Artifact {
                 .into_iter()
                 .map(|(package, interfaces)| ImportGroup {
                     package: package.to_owned(),
-                    meaning: meaning_of(package),
+                    meaning: meaning_of(package, &interfaces),
                     interfaces,
                 })
                 .collect(),
             cancel: manifest.cancel,
+            recover: manifest.recover,
             asks: asks(self, config),
         }
     }
 }
 
-fn meaning_of(package: &str) -> &'static str {
+fn meaning_of(package: &str, interfaces: &[String]) -> &'static str {
     match package {
+        "servo:driver" if interfaces.iter().any(|name| name.starts_with("fetch@")) => {
+            "its configuration, progress, log, state and actions; HTTP requests that a granted rule allows"
+        }
         "servo:driver" => "its configuration, progress, log, state and actions",
         "wasi:cli" => "standard output and error; no environment, no arguments",
         "wasi:clocks" => "the time",
@@ -181,6 +187,13 @@ impl fmt::Display for Inspection {
         writeln!(f, "size     {} bytes", self.size)?;
         writeln!(f, "world    {}", self.world)?;
         writeln!(f, "cancel   {}: {cancel}", self.cancel)?;
+        if self.kind == DriverKind::Adjust {
+            let recover = match self.recover {
+                true => "yes: after a crash it looks what is in force and goes on",
+                false => "no: an adjustment that a crash cuts short is reported as failed",
+            };
+            writeln!(f, "recover  {recover}")?;
+        }
         writeln!(f)?;
         if self.asks.is_empty() {
             writeln!(f, "It asks for nothing.")?;

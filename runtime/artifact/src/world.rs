@@ -11,10 +11,12 @@ use std::fmt;
 use crate::manifest::DriverKind;
 
 /// The contract this host serves.
-pub const WORLD: &str = "servo:driver@0.1.0";
+pub const WORLD: &str = "servo:driver@0.2.0";
 
 /// Interfaces of ours that a driver may import. `model` holds types alone.
-const OURS: &[&str] = &["config", "progress", "log", "state", "actions", "model"];
+const OURS: &[&str] = &[
+    "config", "progress", "fetch", "log", "state", "actions", "model",
+];
 
 /// Packages of WASI 0.2 that a driver may import.
 const WASI: &[&str] = &[
@@ -91,7 +93,7 @@ impl fmt::Display for Interface {
 
 /// Whether this host serves that version of the contract.
 pub(crate) fn served(version: &semver::Version) -> bool {
-    is_release_of(version, 0, 1)
+    is_release_of(version, 0, 2)
 }
 
 /// Release candidates are not compatible with the release they became.
@@ -106,12 +108,13 @@ mod tests {
     #[test]
     fn imports_inside_and_outside_the_world() {
         let allowed = [
-            "servo:driver/config@0.1.0",
-            "servo:driver/progress@0.1.7",
-            "servo:driver/log@0.1.0",
-            "servo:driver/state@0.1.0",
-            "servo:driver/actions@0.1.0",
-            "servo:driver/model@0.1.0",
+            "servo:driver/config@0.2.0",
+            "servo:driver/progress@0.2.7",
+            "servo:driver/fetch@0.2.0",
+            "servo:driver/log@0.2.0",
+            "servo:driver/state@0.2.0",
+            "servo:driver/actions@0.2.0",
+            "servo:driver/model@0.2.0",
             "wasi:cli/environment@0.2.4",
             "wasi:clocks/monotonic-clock@0.2.12",
             "wasi:filesystem/preopens@0.2.6",
@@ -121,11 +124,12 @@ mod tests {
             "wasi:sockets/tcp@0.2.0",
         ];
         let refused = [
-            "servo:driver/measure@0.1.0",
-            "servo:driver/config@0.2.0",
-            "servo:driver/config@0.1.0-rc.1",
-            "servo:driver/secrets@0.1.0",
-            "servo:drivers/config@0.1.0",
+            "servo:driver/measure@0.2.0",
+            "servo:driver/config@0.1.0",
+            "servo:driver/config@0.3.0",
+            "servo:driver/config@0.2.0-rc.1",
+            "servo:driver/secrets@0.2.0",
+            "servo:drivers/config@0.2.0",
             "wasi:cli/environment@0.3.0",
             "wasi:cli/environment@0.2.0-rc-2023-12-05",
             "wasi:nn/inference@0.2.0",

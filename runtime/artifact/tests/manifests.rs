@@ -20,7 +20,7 @@ fn every_field_is_read() {
     assert_eq!(read.version.to_string(), "1.2.3");
     assert_eq!(read.kind, DriverKind::Measure);
     assert_eq!(read.cancel, CancelSupport::Report);
-    assert_eq!(read.world.to_string(), "servo:driver@0.1.0");
+    assert_eq!(read.world.to_string(), "servo:driver@0.2.0");
     assert_eq!(read.asks.limits.requests, Some(200_000));
     let [ask] = read.asks.http.as_slice() else {
         panic!("{:?}", read.asks.http);
@@ -193,7 +193,7 @@ fn the_embedded_form_is_fixed() {
     let json = String::from_utf8(manifest(DRIVER_TOML).to_json().unwrap()).unwrap();
     assert_eq!(
         json,
-        r#"{"name":"shop","version":"1.2.3","kind":"measure","description":"Measures the shop.","cancel":"report","world":"servo:driver@0.1.0","asks":{"http":[{"rule":"GET ${config.endpoint}/metrics","why":"reads the figures"}],"limits":{"requests":200000}}}"#
+        r#"{"name":"shop","version":"1.2.3","kind":"measure","description":"Measures the shop.","cancel":"report","world":"servo:driver@0.2.0","asks":{"http":[{"rule":"GET ${config.endpoint}/metrics","why":"reads the figures"}],"limits":{"requests":200000}}}"#
     );
 }
 
@@ -213,7 +213,7 @@ shop 1.2.3 - measures an application
 
 digest   {digest}
 size     {size} bytes
-world    servo:driver@0.1.0
+world    servo:driver@0.2.0
 cancel   report: noticed; it stops in good order
 
 It asks for (and has none of it until you grant it):

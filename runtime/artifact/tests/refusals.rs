@@ -156,13 +156,13 @@ fn each_kind_of_wrong_file_has_its_own_message() {
         ),
         (
             "no world",
-            edited(",\"world\":\"servo:driver@0.1.0\"", ""),
+            edited(",\"world\":\"servo:driver@0.2.0\"", ""),
             "missing field `world`",
         ),
         (
             "unknown world",
-            edited("driver@0.1.0", "driver@0.9.0"),
-            "this servo serves servo:driver@0.1.0",
+            edited("driver@0.2.0", "driver@0.9.0"),
+            "this servo serves servo:driver@0.2.0",
         ),
         (
             "bad rule",
@@ -201,13 +201,18 @@ fn each_kind_of_wrong_file_has_its_own_message() {
         ),
         (
             "two versions",
-            embedded(&[], &[MEASURE, "servo:driver/measure@0.1.1"]),
+            embedded(&[], &[MEASURE, "servo:driver/measure@0.2.1"]),
             "more than one",
         ),
         (
+            "past contract",
+            embedded(&[], &["servo:driver/measure@0.1.0"]),
+            "build the driver with the SDK of this version",
+        ),
+        (
             "future contract",
-            embedded(&[], &["servo:driver/measure@0.2.0"]),
-            "speaks servo:driver/measure@0.2.0",
+            embedded(&[], &["servo:driver/measure@0.3.0"]),
+            "speaks servo:driver/measure@0.3.0",
         ),
     ];
     for (what, bytes, expected) in table {

@@ -133,7 +133,7 @@ fn the_contract_is_printed_whole_and_as_it_is_in_the_source() {
     }
     assert_eq!(found, 3);
     assert!(
-        printed.starts_with("package servo:driver@0.1.0;")
-            || printed.contains("\npackage servo:driver@0.1.0;")
+        printed.starts_with("package servo:driver@0.2.0;")
+            || printed.contains("\npackage servo:driver@0.2.0;")
     );
 }

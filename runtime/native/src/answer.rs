@@ -126,6 +126,7 @@ impl Manner {
             status,
             reason,
             message,
+            in_force: None,
         };
         Err(self.finish(failure, false))
     }

@@ -233,6 +233,7 @@ fn facts(name: &str, version: &str, cancel: CancelSupport) -> DriverFacts {
         version: version.to_owned(),
         digest: None,
         cancel,
+        recover: false,
     }
 }
 
@@ -267,15 +268,6 @@ impl MeasureDriver for NativeDriver {
             .await?;
         convert::measurement(answer, self.manner(false)).map(Step::Done)
     }
-
-    async fn cancelled(
-        &self,
-        _: &CallContext,
-        _: &MeasureRequest,
-        _: &str,
-    ) -> Result<(), DriverFailure> {
-        Ok(())
-    }
 }
 
 #[async_trait]
@@ -303,14 +295,5 @@ impl AdjustDriver for NativeDriver {
             )
             .await?;
         Ok(Step::Done(convert::applied(answer)))
-    }
-
-    async fn cancelled(
-        &self,
-        _: &CallContext,
-        _: &AdjustRequest,
-        _: &str,
-    ) -> Result<(), DriverFailure> {
-        Ok(())
     }
 }

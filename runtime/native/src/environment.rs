@@ -56,6 +56,7 @@ impl NativeEnvironment {
             status: Status::EnvironmentMismatch,
             reason: (!self.compat).then(|| Reason::from(reason)),
             message: Some(message),
+            state: None,
         }
     }
 
@@ -135,6 +136,7 @@ impl EnvironmentCheck for NativeEnvironment {
                 status: Status::Cancelled,
                 reason: Some(Reason::Cancelled),
                 message: Some("cancelled during the environment check".to_owned()),
+                state: None,
             });
         }
         self.judge(&ended, &document.bytes)

@@ -83,6 +83,7 @@ async fn everything_in_the_request_reaches_stdin() {
     let asked = AdjustRequest {
         application: request(&application),
         control: request(&control),
+        dry_run: false,
     };
     adjust(&driver, &asked).await.unwrap();
     let wanted = json!({"application": application, "control": control});

@@ -148,6 +148,7 @@ fn outcome(operation: Operation, param: &Value) -> Outcome {
                 .map_or(Status::Undefined, Status::from),
             reason: text(param, "reason").as_deref().map(Reason::from),
             message: text(param, "message"),
+            state: None,
         });
     }
     match operation {
@@ -167,6 +168,7 @@ fn unusable(message: String) -> Failure {
         status: Status::Failed,
         reason: Some(Reason::InvalidMeasurement),
         message: Some(message),
+        state: None,
     }
 }
 
@@ -238,6 +240,7 @@ fn read_large(body: &[u8]) -> Result<Message, String> {
                 status,
                 reason: param.reason.as_deref().map(Reason::from),
                 message: own(param.message),
+                state: None,
             }),
             // The settings are in force, however long the report about them.
             Some(_) if operation == Operation::Adjust => Outcome::Adjusted,

@@ -128,7 +128,7 @@ pub struct Report<T> {
 }
 
 /// How an operation failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Failure {
     /// The kind of failure; never `ok`.
     pub status: Status,
@@ -138,6 +138,9 @@ pub struct Failure {
     /// Text for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// Of ADJUST: what is in force now, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<Box<State>>,
 }
 
 /// How a success is written.
@@ -172,6 +175,11 @@ trait Payload: Sized {
     const MEMBER: &'static str;
     fn write(&self) -> Result<Members, serde_json::Error>;
     fn read(param: &Members) -> Result<Self, serde_json::Error>;
+    /// What is in force after a failure, where the report is about that. What
+    /// cannot be read is unknown: the failure is to be heard all the same.
+    fn in_force(_: &Members) -> Option<Box<State>> {
+        None
+    }
 }
 
 impl Payload for Descriptor {
@@ -191,6 +199,9 @@ impl Payload for State {
     }
     fn read(param: &Members) -> Result<Self, serde_json::Error> {
         member(param, Self::MEMBER)
+    }
+    fn in_force(param: &Members) -> Option<Box<State>> {
+        Box::<State>::deserialize(param.get(Self::MEMBER)?).ok()
     }
 }
 
@@ -259,6 +270,7 @@ fn read<T: Payload>(event: &EventName, param: &Value) -> Result<Report<T>, Event
             status,
             reason: text("reason").map(Reason::from),
             message: text("message").map(str::to_owned),
+            state: T::in_force(members),
         }),
         None if !members.contains_key(T::MEMBER) => {
             return Err(bad(format!("it has neither `status` nor `{}`", T::MEMBER)));

@@ -150,6 +150,7 @@ fn failure() -> impl Strategy<Value = Failure> {
         status,
         reason: reason.map(|reason| reason.as_str().into()),
         message,
+        state: None,
     })
 }
 

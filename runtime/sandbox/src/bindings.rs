@@ -14,9 +14,9 @@ wasmtime::component::bindgen!({
     inline: "
         package servo:hosting;
         world hosting {
-            include servo:driver/host-imports@0.1.0;
-            export servo:driver/measure@0.1.0;
-            export servo:driver/adjust@0.1.0;
+            include servo:driver/host-imports@0.2.0;
+            export servo:driver/measure@0.2.0;
+            export servo:driver/adjust@0.2.0;
         }
     ",
     world: "servo:hosting/hosting",
@@ -27,4 +27,4 @@ wasmtime::component::bindgen!({
 
 pub use exports::servo::driver::{adjust, measure};
 pub use servo::driver::model;
-pub(crate) use servo::driver::{actions, config, log, progress, state};
+pub(crate) use servo::driver::{actions, config, fetch, log, progress, state};

@@ -23,21 +23,21 @@ use wasmtime::{Store, Trap, UpdateDeadline};
 use wasmtime_wasi::{FsPerms, ResourceTableError, WasiCtx};
 use wasmtime_wasi_http::WasiHttpCtx;
 
-use crate::bindings::adjust::{AdjustRequest, AdjustStep};
-use crate::bindings::measure::{MeasureRequest, MeasureStep};
-use crate::bindings::model::{Application, Failure, Metric};
-use crate::check::{Bounds, Violation};
+use crate::bindings::adjust::{self, AdjustRequest, AdjustStep, Interruption};
+use crate::bindings::measure::{self, MeasureRequest, MeasureStep};
+use crate::bindings::model::{Application, Metric};
+use crate::check::{self, Bounds, Violation};
 use crate::clocks;
 use crate::disk::{Account, Disk, Quota, SCRATCH, Scratch};
 use crate::driver::{Bound, BoundDriver};
 use crate::engine::GUEST_STACK;
-use crate::entry::{self, Answered, Entered, Entry};
+use crate::entry::{self, Answered, Entered, Entry, Returned};
 use crate::fixed;
 use crate::host::{CallObserver, CallShared, CallState, LogMeter};
 use crate::http::{Hooks, LastDenial};
 use crate::limiter::MemoryLimiter;
 use crate::meter::{CpuExhausted, CpuMeter, Metered, courteous};
-use crate::outcome::{End, Limit, Step, StepReport};
+use crate::outcome::{End, Failed, Limit, Step, StepReport};
 use crate::output::{Capture, Output};
 use crate::records::{Once, Records};
 
@@ -115,14 +115,47 @@ impl Call {
         self.step(entry::Adjust { request, resume }).await
     }
 
-    /// Lets a measure driver undo what a cancelled call began.
-    pub async fn measure_cancelled(&self, request: &MeasureRequest, state: &str) -> Step<()> {
-        self.step(entry::MeasureCancelled { request, state }).await
+    /// Lets an adjust driver take up an adjustment that was cut short.
+    pub async fn recover(
+        &self,
+        request: &AdjustRequest,
+        interruption: &Interruption,
+    ) -> Step<AdjustStep> {
+        self.step(entry::Recover {
+            request,
+            interruption,
+        })
+        .await
     }
 
-    /// Lets an adjust driver undo what a cancelled call began.
-    pub async fn adjust_cancelled(&self, request: &AdjustRequest, state: &str) -> Step<()> {
-        self.step(entry::AdjustCancelled { request, state }).await
+    /// One step in which a measure driver undoes what a cancelled call began.
+    pub async fn measure_cancelled(
+        &self,
+        request: &MeasureRequest,
+        state: &str,
+        resume: Option<&str>,
+    ) -> Step<measure::UndoStep> {
+        self.step(entry::MeasureCancelled {
+            request,
+            state,
+            resume,
+        })
+        .await
+    }
+
+    /// One step in which an adjust driver undoes what a cancelled call began.
+    pub async fn adjust_cancelled(
+        &self,
+        request: &AdjustRequest,
+        state: &str,
+        resume: Option<&str>,
+    ) -> Step<adjust::UndoStep> {
+        self.step(entry::AdjustCancelled {
+            request,
+            state,
+            resume,
+        })
+        .await
     }
 
     fn bounds(&self) -> Bounds {
@@ -255,7 +288,7 @@ impl Call {
                 Arc::clone(&cpu),
                 shared.turns.seat(&bound.tenant),
             );
-            courteous(self.run_to_end(running), &cpu).await
+            courteous(self.run_to_end::<E>(running), &cpu).await
         };
         let limiter = &store.data().limiter;
         let (refused, memory) = (limiter.refused(), limiter.memory_used());
@@ -297,10 +330,10 @@ impl Call {
     }
 
     /// Polls the guest until it answers or something else ends it.
-    async fn run_to_end<T>(
+    async fn run_to_end<E: Entry>(
         &self,
-        running: impl Future<Output = Result<std::thread::Result<T>, CpuExhausted>>,
-    ) -> Ran<T> {
+        running: impl Future<Output = Result<std::thread::Result<Answered<E>>, CpuExhausted>>,
+    ) -> Ran<E::Answer> {
         let budget = &self.driver.0.grants.budget;
         let deadline = self.deadline.min(Instant::now() + budget.step_wall);
         let grace = self.grace();
@@ -311,7 +344,8 @@ impl Call {
         tokio::select! {
             biased;
             ran = running => match ran {
-                Ok(answer) => Ran::Answered(answer),
+                Ok(Ok(answered)) => Ran::Returned(answered.into()),
+                Ok(Err(_)) => Ran::Panicked,
                 Err(CpuExhausted) => Ran::Stopped(Limit::Cpu),
             },
             () = cancelled => Ran::Cancelled,
@@ -377,7 +411,7 @@ async fn enter_guest<E: Entry>(
     store: &mut Store<CallState>,
     bound: &Bound,
     entry: E,
-) -> Answered<E::Answer> {
+) -> Answered<E> {
     let instance = bound.driver.pre.instantiate_async(&mut *store).await?;
     let entered = Entered {
         instance,
@@ -443,10 +477,15 @@ fn folder_quota(budget: &Budget) -> Arc<Quota> {
 #[error("stopped at its {0}")]
 struct Stop(Limit);
 
-/// What made a step return.
+/// What ended a step.
 enum Ran<T> {
-    Answered(std::thread::Result<T>),
+    /// The guest, or the engine that ran it.
+    Returned(Returned<T>),
+    /// A panic of the host.
+    Panicked,
+    /// A limit.
     Stopped(Limit),
+    /// A cancel that it did not obey within its grace.
     Cancelled,
 }
 
@@ -484,36 +523,47 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    fn end<E: Entry>(self, ran: Ran<Answered<E::Answer>>, bounds: &Bounds) -> End<E::Answer> {
+    fn end<E: Entry>(self, ran: Ran<E::Answer>, bounds: &Bounds) -> End<E::Answer> {
         match ran {
             Ran::Stopped(limit) => self.call.over(limit),
             Ran::Cancelled => End::Cancelled,
-            Ran::Answered(Err(_)) => {
+            Ran::Panicked => {
                 tracing::error!("a host function panicked; the step is over");
                 End::Trap("an internal error of the host".to_owned())
             }
-            Ran::Answered(Ok(Err(error))) => self.broken(&error),
-            Ran::Answered(Ok(Ok(Err(failure)))) => self.failed(failure),
-            Ran::Answered(Ok(Ok(Ok(_)))) if self.call.shared.cancel.is_cancelled() => {
+            Ran::Returned(Returned::Error(error)) => self.broken(&error),
+            Ran::Returned(Returned::Failure(failed)) => self.failed(failed, bounds),
+            Ran::Returned(Returned::Answer(_)) if self.call.shared.cancel.is_cancelled() => {
                 End::Cancelled
             }
-            Ran::Answered(Ok(Ok(Ok(answer)))) => match E::check(bounds, &answer) {
+            Ran::Returned(Returned::Answer(answer)) => match E::check(bounds, &answer) {
                 Ok(()) => End::Ok(answer),
-                Err(Violation::Limit(limit)) => self.call.over(limit),
-                Err(Violation::Contract(text)) => {
-                    End::Trap(format!("its answer breaks the contract: {text}"))
-                }
+                Err(violation) => self.violated(violation),
             },
         }
     }
 
-    fn failed<T>(self, failure: Failure) -> End<T> {
+    fn violated<T>(&self, violation: Violation) -> End<T> {
+        match violation {
+            Violation::Limit(limit) => self.call.over(limit),
+            Violation::Contract(text) => {
+                End::Trap(format!("its answer breaks the contract: {text}"))
+            }
+        }
+    }
+
+    fn failed<T>(self, failed: Failed, bounds: &Bounds) -> End<T> {
+        let settings = failed.in_force.as_deref().unwrap_or_default();
+        if let Err(violation) = check::in_force(bounds, settings) {
+            return self.violated(violation);
+        }
         match self.denial {
             Some(denial) => End::Denied {
                 denial,
-                failure: failure.message,
+                failure: failed.failure.message,
+                in_force: failed.in_force,
             },
-            None => End::Failure(failure),
+            None => End::Failure(failed),
         }
     }
 
@@ -527,6 +577,7 @@ impl Judge<'_> {
             Some(denial) => End::Denied {
                 denial,
                 failure: format!("the driver crashed: {text}"),
+                in_force: None,
             },
             None => End::Trap(text),
         }

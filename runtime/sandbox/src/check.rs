@@ -7,8 +7,8 @@
 
 use std::collections::HashSet;
 
-use crate::bindings::adjust::{AdjustStep, Adjustment};
-use crate::bindings::measure::{MeasureStep, Measurement};
+use crate::bindings::adjust::{self, AdjustStep, Adjustment};
+use crate::bindings::measure::{self, MeasureStep, Measurement};
 use crate::bindings::model::{
     Application, EnumSetting, Metric, Pause, RangeSetting, Reading, Sample, Scalar, Setting,
     SettingKind, SettingValue,
@@ -241,12 +241,28 @@ fn check_sample(scale: &mut Scale, sample: &Sample) -> Checked {
 
 pub(crate) fn adjust_step(bounds: &Bounds, step: &AdjustStep) -> Checked {
     match step {
-        AdjustStep::Done(Adjustment { settings }) => {
-            let scale = &mut Scale::new(bounds);
-            check_settings(scale, settings)
-        }
+        AdjustStep::Done(Adjustment { settings }) => in_force(bounds, settings),
         AdjustStep::Wait(pause) => check_pause(bounds, pause),
     }
+}
+
+pub(crate) fn measure_undo(bounds: &Bounds, step: &measure::UndoStep) -> Checked {
+    match step {
+        measure::UndoStep::Done => Ok(()),
+        measure::UndoStep::Wait(pause) => check_pause(bounds, pause),
+    }
+}
+
+pub(crate) fn adjust_undo(bounds: &Bounds, step: &adjust::UndoStep) -> Checked {
+    match step {
+        adjust::UndoStep::Done(Adjustment { settings }) => in_force(bounds, settings),
+        adjust::UndoStep::Wait(pause) => check_pause(bounds, pause),
+    }
+}
+
+/// The settings of an answer, or of a failure.
+pub(crate) fn in_force(bounds: &Bounds, settings: &[SettingValue]) -> Checked {
+    check_settings(&mut Scale::new(bounds), settings)
 }
 
 fn check_settings(scale: &mut Scale, settings: &[SettingValue]) -> Checked {

@@ -6,15 +6,34 @@ use std::future::Future;
 use wasmtime::Store;
 use wasmtime::component::Instance;
 
-use crate::bindings::adjust::{self, AdjustRequest, AdjustStep};
+use crate::bindings::adjust::{self, AdjustFailure, AdjustRequest, AdjustStep, Interruption};
 use crate::bindings::measure::{self, MeasureRequest, MeasureStep};
 use crate::bindings::model::{Application, Failure, Metric};
 use crate::check::{self, Bounds, Violation};
 use crate::driver::Exports;
 use crate::host::CallState;
+use crate::outcome::Failed;
 
-/// What a guest function answers, and the error of the engine if it did not.
-pub(crate) type Answered<T> = wasmtime::Result<Result<T, Failure>>;
+/// How a guest function returned.
+#[derive(Debug)]
+pub(crate) enum Returned<T> {
+    /// With an answer.
+    Answer(T),
+    /// With a failure.
+    Failure(Failed),
+    /// Not at all: the engine ended it.
+    Error(wasmtime::Error),
+}
+
+impl<T, F: Into<Failed>> From<wasmtime::Result<Result<T, F>>> for Returned<T> {
+    fn from(result: wasmtime::Result<Result<T, F>>) -> Self {
+        match result {
+            Ok(Ok(answer)) => Self::Answer(answer),
+            Ok(Err(failure)) => Self::Failure(failure.into()),
+            Err(error) => Self::Error(error),
+        }
+    }
+}
 
 /// A guest that has been instantiated, and where its exports are.
 pub(crate) struct Entered {
@@ -38,10 +57,16 @@ impl Entered {
     }
 }
 
+/// As the engine has it.
+pub(crate) type Answered<E> = wasmtime::Result<Result<<E as Entry>::Answer, <E as Entry>::Failure>>;
+
 /// One exported function with its arguments.
-pub(crate) trait Entry: Send {
+pub(crate) trait Entry: Sized + Send {
     /// What the function answers when it succeeds.
     type Answer: Send;
+
+    /// What it answers when it does not.
+    type Failure: Into<Failed>;
 
     /// Its name, for records.
     const NAME: &'static str;
@@ -51,7 +76,7 @@ pub(crate) trait Entry: Send {
         self,
         store: &mut Store<CallState>,
         entered: &Entered,
-    ) -> impl Future<Output = Answered<Self::Answer>> + Send;
+    ) -> impl Future<Output = Answered<Self>> + Send;
 
     /// What the answer must pass.
     fn check(bounds: &Bounds, answer: &Self::Answer) -> Result<(), Violation>;
@@ -69,13 +94,10 @@ pub(crate) struct DescribeMetrics<'a> {
 
 impl Entry for DescribeMetrics<'_> {
     type Answer = Vec<Metric>;
+    type Failure = Failure;
     const NAME: &'static str = "describe";
 
-    async fn enter(
-        self,
-        store: &mut Store<CallState>,
-        entered: &Entered,
-    ) -> Answered<Self::Answer> {
+    async fn enter(self, store: &mut Store<CallState>, entered: &Entered) -> Answered<Self> {
         let guest = entered.measure(store)?;
         guest.call_describe(store, self.app).await
     }
@@ -93,13 +115,10 @@ pub(crate) struct Measure<'a> {
 
 impl Entry for Measure<'_> {
     type Answer = MeasureStep;
+    type Failure = Failure;
     const NAME: &'static str = "measure";
 
-    async fn enter(
-        self,
-        store: &mut Store<CallState>,
-        entered: &Entered,
-    ) -> Answered<Self::Answer> {
+    async fn enter(self, store: &mut Store<CallState>, entered: &Entered) -> Answered<Self> {
         let guest = entered.measure(store)?;
         guest.call_measure(store, self.request, self.resume).await
     }
@@ -117,19 +136,27 @@ impl Entry for Measure<'_> {
 pub(crate) struct MeasureCancelled<'a> {
     pub(crate) request: &'a MeasureRequest,
     pub(crate) state: &'a str,
+    pub(crate) resume: Option<&'a str>,
 }
 
 impl Entry for MeasureCancelled<'_> {
-    type Answer = ();
+    type Answer = measure::UndoStep;
+    type Failure = Failure;
     const NAME: &'static str = "cancelled";
 
-    async fn enter(self, store: &mut Store<CallState>, entered: &Entered) -> Answered<()> {
+    async fn enter(self, store: &mut Store<CallState>, entered: &Entered) -> Answered<Self> {
         let guest = entered.measure(store)?;
-        guest.call_cancelled(store, self.request, self.state).await
+        guest
+            .call_cancelled(store, self.request, self.state, self.resume)
+            .await
     }
 
-    fn check(_: &Bounds, (): &()) -> Result<(), Violation> {
-        Ok(())
+    fn check(bounds: &Bounds, answer: &Self::Answer) -> Result<(), Violation> {
+        check::measure_undo(bounds, answer)
+    }
+
+    fn pauses(answer: &Self::Answer) -> bool {
+        matches!(answer, measure::UndoStep::Wait(_))
     }
 }
 
@@ -140,13 +167,10 @@ pub(crate) struct DescribeApplication<'a> {
 
 impl Entry for DescribeApplication<'_> {
     type Answer = Application;
+    type Failure = Failure;
     const NAME: &'static str = "describe";
 
-    async fn enter(
-        self,
-        store: &mut Store<CallState>,
-        entered: &Entered,
-    ) -> Answered<Self::Answer> {
+    async fn enter(self, store: &mut Store<CallState>, entered: &Entered) -> Answered<Self> {
         let guest = entered.adjust(store)?;
         guest.call_describe(store, self.app).await
     }
@@ -164,15 +188,39 @@ pub(crate) struct Adjust<'a> {
 
 impl Entry for Adjust<'_> {
     type Answer = AdjustStep;
+    type Failure = AdjustFailure;
     const NAME: &'static str = "adjust";
 
-    async fn enter(
-        self,
-        store: &mut Store<CallState>,
-        entered: &Entered,
-    ) -> Answered<Self::Answer> {
+    async fn enter(self, store: &mut Store<CallState>, entered: &Entered) -> Answered<Self> {
         let guest = entered.adjust(store)?;
         guest.call_adjust(store, self.request, self.resume).await
+    }
+
+    fn check(bounds: &Bounds, answer: &Self::Answer) -> Result<(), Violation> {
+        check::adjust_step(bounds, answer)
+    }
+
+    fn pauses(answer: &Self::Answer) -> bool {
+        matches!(answer, AdjustStep::Wait(_))
+    }
+}
+
+/// `adjust.recover`
+pub(crate) struct Recover<'a> {
+    pub(crate) request: &'a AdjustRequest,
+    pub(crate) interruption: &'a Interruption,
+}
+
+impl Entry for Recover<'_> {
+    type Answer = AdjustStep;
+    type Failure = AdjustFailure;
+    const NAME: &'static str = "recover";
+
+    async fn enter(self, store: &mut Store<CallState>, entered: &Entered) -> Answered<Self> {
+        let guest = entered.adjust(store)?;
+        guest
+            .call_recover(store, self.request, self.interruption)
+            .await
     }
 
     fn check(bounds: &Bounds, answer: &Self::Answer) -> Result<(), Violation> {
@@ -188,18 +236,26 @@ impl Entry for Adjust<'_> {
 pub(crate) struct AdjustCancelled<'a> {
     pub(crate) request: &'a AdjustRequest,
     pub(crate) state: &'a str,
+    pub(crate) resume: Option<&'a str>,
 }
 
 impl Entry for AdjustCancelled<'_> {
-    type Answer = ();
+    type Answer = adjust::UndoStep;
+    type Failure = AdjustFailure;
     const NAME: &'static str = "cancelled";
 
-    async fn enter(self, store: &mut Store<CallState>, entered: &Entered) -> Answered<()> {
+    async fn enter(self, store: &mut Store<CallState>, entered: &Entered) -> Answered<Self> {
         let guest = entered.adjust(store)?;
-        guest.call_cancelled(store, self.request, self.state).await
+        guest
+            .call_cancelled(store, self.request, self.state, self.resume)
+            .await
     }
 
-    fn check(_: &Bounds, (): &()) -> Result<(), Violation> {
-        Ok(())
+    fn check(bounds: &Bounds, answer: &Self::Answer) -> Result<(), Violation> {
+        check::adjust_undo(bounds, answer)
+    }
+
+    fn pauses(answer: &Self::Answer) -> bool {
+        matches!(answer, adjust::UndoStep::Wait(_))
     }
 }

@@ -16,7 +16,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use crate::bindings::{actions, config, log, model, progress, state};
+use crate::bindings::{actions, config, fetch, log, model, progress, state};
 use crate::disk::{Disk, Quota};
 use crate::fixed;
 use crate::http::Hooks;
@@ -308,6 +308,15 @@ impl state::Host for CallState {
 
     async fn keys(&mut self) -> wasmtime::Result<Result<Vec<String>, state::Error>> {
         Ok(on_store(self, "list keys", |store| store.keys()).await)
+    }
+}
+
+impl fetch::Host for CallState {
+    async fn send(
+        &mut self,
+        _: fetch::Request,
+    ) -> wasmtime::Result<Result<fetch::Response, fetch::Error>> {
+        Ok(Err(fetch::Error::Failed("not yet".to_owned())))
     }
 }
 

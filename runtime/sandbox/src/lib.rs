@@ -45,7 +45,7 @@ pub use driver::{Binding, BoundDriver, Driver, Sandbox, SandboxOptions};
 pub use engine::ENGINE_VERSION;
 pub use fixed::{FixedLimit, fixed_limits, worst_case};
 pub use host::{CallObserver, LogLevel, Progress, Silent};
-pub use outcome::{End, Limit, Step, StepReport};
+pub use outcome::{End, Failed, Limit, Step, StepReport};
 pub use output::Output;
 pub use schedule::Load;
 pub use state_store::{

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use servo_egress::Usage;
 
-use crate::bindings::model::{Failure, FailureStatus};
+use crate::bindings::adjust::AdjustFailure;
+use crate::bindings::model::{Failure, FailureStatus, SettingValue};
 use crate::output::Output;
 
 /// The budget entry that ended a step.
@@ -70,13 +71,37 @@ impl std::fmt::Display for Limit {
     }
 }
 
+/// A step that brought no answer, as the service is told of it.
+#[derive(Debug, Clone)]
+pub struct Failed {
+    /// The failure.
+    pub failure: Failure,
+    /// Of an adjustment: the settings in force now, where the driver said so.
+    pub in_force: Option<Vec<SettingValue>>,
+}
+
+impl From<Failure> for Failed {
+    fn from(failure: Failure) -> Self {
+        Self {
+            failure,
+            in_force: None,
+        }
+    }
+}
+
+impl From<AdjustFailure> for Failed {
+    fn from(AdjustFailure { failure, in_force }: AdjustFailure) -> Self {
+        Self { failure, in_force }
+    }
+}
+
 /// How a step ended.
 #[derive(Debug)]
 pub enum End<T> {
     /// The guest answered, and the answer passed the boundary checks.
     Ok(T),
     /// The guest answered that it failed.
-    Failure(Failure),
+    Failure(Failed),
     /// The guest crashed, or broke the contract.
     Trap(String),
     /// A limit of the budget ended the step.
@@ -92,6 +117,8 @@ pub enum End<T> {
         denial: String,
         /// What the guest made of it.
         failure: String,
+        /// The settings in force now, where the guest said so.
+        in_force: Option<Vec<SettingValue>>,
     },
     /// The call was cancelled, and the guest stopped or was dropped.
     Cancelled,
@@ -105,20 +132,29 @@ impl<T> End<T> {
             Self::Failure(failure) => End::Failure(failure),
             Self::Trap(text) => End::Trap(text),
             Self::Limit { limit, allowed } => End::Limit { limit, allowed },
-            Self::Denied { denial, failure } => End::Denied { denial, failure },
+            Self::Denied {
+                denial,
+                failure,
+                in_force,
+            } => End::Denied {
+                denial,
+                failure,
+                in_force,
+            },
             Self::Cancelled => End::Cancelled,
         }
     }
 
     /// The end as the failure the service is told of (protocol sections 8 and
     /// 18), or the good answer.
-    pub fn into_result(self) -> Result<T, Failure> {
+    pub fn into_result(self) -> Result<T, Failed> {
+        let failure = |status, reason: &str, message: String| Failure {
+            status,
+            reason: Some(reason.to_owned()),
+            message,
+        };
         let failed = |reason: &str, message: String| {
-            Err(Failure {
-                status: FailureStatus::Failed,
-                reason: Some(reason.to_owned()),
-                message,
-            })
+            Err(failure(FailureStatus::Failed, reason, message).into())
         };
         match self {
             Self::Ok(value) => Ok(value),
@@ -138,12 +174,20 @@ impl<T> End<T> {
                     format!("the driver was stopped at its {limit} ({allowed}){remedy}"),
                 )
             }
-            Self::Denied { denial, failure } => failed("denied", format!("{failure}\n{denial}")),
-            Self::Cancelled => Err(Failure {
-                status: FailureStatus::Cancelled,
-                reason: Some("cancelled".to_owned()),
-                message: "the call was cancelled".to_owned(),
+            Self::Denied {
+                denial,
+                failure: said,
+                in_force,
+            } => Err(Failed {
+                failure: failure(FailureStatus::Failed, "denied", format!("{said}\n{denial}")),
+                in_force,
             }),
+            Self::Cancelled => Err(failure(
+                FailureStatus::Cancelled,
+                "cancelled",
+                "the call was cancelled".to_owned(),
+            )
+            .into()),
         }
     }
 }

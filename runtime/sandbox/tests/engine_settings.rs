@@ -32,7 +32,7 @@ use common::{World, artifact, compiler, refusal};
 use servo_artifact::{Artifact, ArtifactError, NotAComponent};
 use servo_sandbox::Sandbox;
 
-const EXPORT: &str = r#"(instance $api) (export "servo:driver/measure@0.1.0" (instance $api))"#;
+const EXPORT: &str = r#"(instance $api) (export "servo:driver/measure@0.2.0" (instance $api))"#;
 
 /// A component in the text format, with what a driver exports by name.
 fn component(items: &str) -> Artifact {

@@ -122,6 +122,7 @@ impl Driver {
             version: "1.0.0".to_owned(),
             digest: Some("sha256:01".to_owned()),
             cancel,
+            recover: false,
         }
     }
 
@@ -322,15 +323,6 @@ impl MeasureDriver for Measures {
     ) -> Result<Step<Measurement>, DriverFailure> {
         self.0.step(cx, resume, self.go(cx, resume)).await
     }
-
-    async fn cancelled(
-        &self,
-        _: &CallContext,
-        _: &MeasureRequest,
-        _: &str,
-    ) -> Result<(), DriverFailure> {
-        Ok(())
-    }
 }
 
 /// Writes, waits until the application has settled, and looks.
@@ -399,13 +391,14 @@ impl AdjustDriver for Adjusts {
         _: &CallContext,
         _: &AdjustRequest,
         _: &str,
-    ) -> Result<(), DriverFailure> {
+        _: Option<&str>,
+    ) -> Result<Step<AppliedApplication>, DriverFailure> {
         let _alive = Alive::new(&self.0.deeds.alive);
         let (version, values, _) = self.0.look().await.map_err(cannot_describe)?;
         self.0
             .ask("write", Ask::Write(version, values))
             .await
-            .map(drop)
+            .map(|_| Step::Done(AppliedApplication::default()))
             .map_err(cannot_describe)
     }
 }

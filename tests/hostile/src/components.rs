@@ -3,10 +3,10 @@
 use servo_artifact::manifest;
 
 /// The interface that a measure driver exports.
-pub const MEASURE: &str = "servo:driver/measure@0.1.0";
+pub const MEASURE: &str = "servo:driver/measure@0.2.0";
 
 /// The interface that an adjust driver exports.
-pub const ADJUST: &str = "servo:driver/adjust@0.1.0";
+pub const ADJUST: &str = "servo:driver/adjust@0.2.0";
 
 /// A component that imports and exports instances of these names.
 ///

@@ -55,7 +55,13 @@ pub const LOOP: &str = "(loop $for_ever (br $for_ever))";
 impl Shape {
     fn module(&self) -> String {
         let name = self.kind.as_str();
-        let interface = format!("servo:driver/{name}@0.1.0");
+        let interface = format!("servo:driver/{name}@0.2.0");
+        let recover = match self.kind {
+            DriverKind::Measure => String::new(),
+            DriverKind::Adjust => format!(
+                r#"(func (export "{interface}#recover") (param i32) (result i32) (i32.const 1024))"#
+            ),
+        };
         let Self {
             memory,
             imports,
@@ -84,6 +90,7 @@ impl Shape {
                 {describe} (i32.const 1024))
               (func (export "{interface}#{name}") (param i32) (result i32)
                 {act} (i32.const 1024))
+              {recover}
               (func (export "{interface}#cancelled") (param i32) (result i32)
                 (i32.const 1024)))"#
         )
@@ -124,7 +131,7 @@ impl Shape {
             Some((packages, imports)) => {
                 let text = format!(
                     "package servo:shape;\n\
-                     world shape {{ include servo:driver/{own}@0.1.0; {imports} }}\n{packages}"
+                     world shape {{ include servo:driver/{own}@0.2.0; {imports} }}\n{packages}"
                 );
                 let package = resolve.push_str("shape.wit", &text).unwrap();
                 (package, "shape".to_owned())

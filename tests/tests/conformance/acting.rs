@@ -70,6 +70,7 @@ impl Acting {
                 } else {
                     CancelSupport::None
                 },
+                recover: false,
             },
             description,
             acts: Mutex::new(acts.into()),
@@ -153,6 +154,7 @@ fn failure(status: &str, reason: Option<&str>, message: &str) -> DriverFailure {
         status: status.into(),
         reason: reason.map(Into::into),
         message: message.to_owned(),
+        in_force: None,
     }
 }
 
@@ -177,14 +179,6 @@ impl MeasureDriver for Acting {
         })
         .await
     }
-    async fn cancelled(
-        &self,
-        _: &CallContext,
-        _: &MeasureRequest,
-        _: &str,
-    ) -> Result<(), DriverFailure> {
-        Ok(())
-    }
 }
 
 #[async_trait]
@@ -207,13 +201,5 @@ impl AdjustDriver for Acting {
             serde_json::from_value(result).unwrap()
         })
         .await
-    }
-    async fn cancelled(
-        &self,
-        _: &CallContext,
-        _: &AdjustRequest,
-        _: &str,
-    ) -> Result<(), DriverFailure> {
-        Ok(())
     }
 }

@@ -82,8 +82,9 @@ impl MeasureDriver for Clocked<'_> {
         cx: &CallContext,
         request: &MeasureRequest,
         state: &str,
-    ) -> Result<(), DriverFailure> {
+        resume: Option<&str>,
+    ) -> Result<Step<()>, DriverFailure> {
         self.resume();
-        MeasureDriver::cancelled(self.driver, cx, request, state).await
+        MeasureDriver::cancelled(self.driver, cx, request, state, resume).await
     }
 }

@@ -50,14 +50,15 @@ pub use self::{
 use crate::{
     actions,
     context::Context,
-    driver::{self, Adjust, Measure, RawStep},
-    failure::Failure,
+    driver::{self, Adjust, Measure, RawPause, RawStep},
+    failure::{Cancelled, Failure},
     host::Host as HostCalls,
     http::Method,
     logger,
     model::{Adjustment, Application, Measurement, Metric},
     report::Report,
     request::{AdjustRequest, MeasureRequest},
+    step::Interruption,
 };
 
 /// More steps than this in one call are taken for an endless loop.
@@ -77,7 +78,7 @@ pub struct Host {
 pub struct Run<T> {
     /// What the service is told.
     pub result: Result<T, Failure>,
-    /// How many steps were taken, without the one after a cancel.
+    /// How many steps were taken, without those of an undo.
     pub steps: usize,
     /// How long the call waited between its steps.
     pub waited: Duration,
@@ -85,8 +86,11 @@ pub struct Run<T> {
     pub elapsed: Duration,
     /// The states between its steps, as JSON text.
     pub states: Vec<String>,
-    /// What the `cancelled` step said, if it was taken.
-    pub undone: Option<Result<(), Failure>>,
+    /// How the undo of a cancelled call ended, if there was one: with the
+    /// settings in force after it, none of a measurement.
+    pub undone: Option<Result<Adjustment, Failure>>,
+    /// The states between the steps of the undo, as JSON text.
+    pub undo_states: Vec<String>,
     /// What was reported, including the progress of pauses.
     pub reports: Vec<Report>,
     /// What was sent.
@@ -218,7 +222,10 @@ impl Host {
         let cx = self.context(&request.app);
         self.run(
             |resume| driver::measure::<D>(&cx, request, resume),
-            |state| driver::measure_cancelled::<D>(&cx, request, state),
+            |state, resume| match driver::measure_cancelled::<D>(&cx, request, state, resume)? {
+                RawStep::Done(()) => Ok(RawStep::Done(Adjustment::default())),
+                RawStep::Wait(pause) => Ok(RawStep::Wait(pause)),
+            },
         )
     }
 
@@ -227,19 +234,38 @@ impl Host {
         let cx = self.context(&request.app);
         self.run(
             |resume| driver::adjust::<D>(&cx, request, resume),
-            |state| driver::adjust_cancelled::<D>(&cx, request, state),
+            |state, resume| driver::adjust_cancelled::<D>(&cx, request, state, resume),
+        )
+    }
+
+    /// Takes up an adjustment that was cut short, and runs it to its end.
+    pub fn recover<D: Adjust>(
+        &self,
+        request: &AdjustRequest,
+        interruption: Interruption<D::State>,
+    ) -> Run<Adjustment> {
+        let cx = self.context(&request.app);
+        let Interruption { state, in_step } = interruption;
+        let state = state.map(|state| serde_json::to_string(&state).expect("a state is JSON"));
+        self.run(
+            |resume| match resume {
+                None => driver::adjust_recover::<D>(&cx, request, state.as_deref(), in_step),
+                Some(_) => driver::adjust::<D>(&cx, request, resume),
+            },
+            |state, resume| driver::adjust_cancelled::<D>(&cx, request, state, resume),
         )
     }
 
     fn run<T>(
         &self,
         step: impl Fn(Option<&str>) -> Result<RawStep<T>, Failure>,
-        cancelled: impl Fn(&str) -> Result<(), Failure>,
+        cancelled: impl Fn(&str, Option<&str>) -> Result<RawStep<Adjustment>, Failure>,
     ) -> Run<T> {
         let fake = &self.fake;
         fake.begin();
         let began = fake.clock.get();
         let (mut states, mut waited, mut undone) = (Vec::new(), Duration::ZERO, None);
+        let mut undo_states = Vec::new();
         let mut steps = 0;
         let result = loop {
             steps += 1;
@@ -249,24 +275,15 @@ impl Host {
                 Ok(RawStep::Done(done)) => break Ok(done),
                 Ok(RawStep::Wait(pause)) => pause,
             };
-            let bytes = pause.state.len();
-            assert!(
-                bytes <= STATE_BYTES,
-                "the state is too large: {bytes} of {STATE_BYTES} bytes"
-            );
-            states.push(pause.state);
             let before = fake.clock.get();
-            let report = Report {
-                percent: pause.progress,
-                message: pause.message,
-                ..Report::default()
-            };
-            let verdict = fake
-                .report(report)
-                .and_then(|()| HostCalls::wait(fake.as_ref(), pause.wait));
+            let verdict = self
+                .kept(pause, &mut states)
+                .and_then(|wait| HostCalls::wait(fake.as_ref(), wait));
             waited += fake.clock.get() - before;
             if verdict.is_err() {
-                undone = states.last().map(|state| cancelled(state));
+                undone = states
+                    .last()
+                    .map(|state| self.undo(|resume| cancelled(state, resume), &mut undo_states));
                 break Err(Failure::cancelled("the call was cancelled while it waited"));
             }
         };
@@ -277,10 +294,46 @@ impl Host {
             elapsed: fake.clock.get() - began,
             states,
             undone,
+            undo_states,
             reports: fake.reports.take(),
             requests: fake.server.borrow_mut().take_requests(),
             logs: LINES.take(),
         }
+    }
+
+    /// All steps of an undo. Its waits are deaf to the cancel that began it.
+    fn undo(
+        &self,
+        step: impl Fn(Option<&str>) -> Result<RawStep<Adjustment>, Failure>,
+        states: &mut Vec<String>,
+    ) -> Result<Adjustment, Failure> {
+        loop {
+            assert!(states.len() < MOST_STEPS, "the undo never ends");
+            match step(states.last().map(String::as_str))? {
+                RawStep::Done(done) => return Ok(done),
+                RawStep::Wait(pause) => {
+                    let wait = pause.wait;
+                    let _ = self.kept(pause, states);
+                    HostCalls::sleep(self.fake.as_ref(), wait);
+                }
+            }
+        }
+    }
+
+    /// Keeps the state of a pause and reports its progress.
+    fn kept(&self, pause: RawPause, states: &mut Vec<String>) -> Result<Duration, Cancelled> {
+        let bytes = pause.state.len();
+        assert!(
+            bytes <= STATE_BYTES,
+            "the state is too large: {bytes} of {STATE_BYTES} bytes"
+        );
+        states.push(pause.state);
+        let report = Report {
+            percent: pause.progress,
+            message: pause.message,
+            ..Report::default()
+        };
+        self.fake.report(report).map(|()| pause.wait)
     }
 }
 

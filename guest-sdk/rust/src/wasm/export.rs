@@ -14,6 +14,7 @@ use crate::{
     driver::{self, Adjust, Measure, RawPause, RawStep},
     failure::{Failure, Status},
     logger,
+    model::{Adjustment, SettingValue},
     request::{AdjustRequest, Control, MeasureRequest},
 };
 
@@ -48,9 +49,15 @@ impl<D: Measure> measure_world::Guest for MeasureExport<D> {
     fn cancelled(
         request: measure_world::MeasureRequest,
         state: String,
-    ) -> Result<(), wire::Failure> {
+        resume: Option<String>,
+    ) -> Result<measure_world::UndoStep, wire::Failure> {
         let request = measure_request(request)?;
-        driver::measure_cancelled::<D>(&context(&request.app), &request, &state).map_err(Into::into)
+        let cx = context(&request.app);
+        let step = driver::measure_cancelled::<D>(&cx, &request, &state, resume.as_deref())?;
+        Ok(match step {
+            RawStep::Done(()) => measure_world::UndoStep::Done,
+            RawStep::Wait(pause) => measure_world::UndoStep::Wait(pause.into()),
+        })
     }
 }
 
@@ -62,20 +69,34 @@ impl<D: Adjust> adjust_world::Guest for AdjustExport<D> {
     fn adjust(
         request: adjust_world::AdjustRequest,
         resume: Option<String>,
-    ) -> Result<adjust_world::AdjustStep, wire::Failure> {
+    ) -> Result<adjust_world::AdjustStep, adjust_world::AdjustFailure> {
         let request = adjust_request(request)?;
         let step = driver::adjust::<D>(&context(&request.app), &request, resume.as_deref())?;
-        Ok(match step {
-            RawStep::Done(done) => adjust_world::AdjustStep::Done(adjust_world::Adjustment {
-                settings: done.settings,
-            }),
-            RawStep::Wait(pause) => adjust_world::AdjustStep::Wait(pause.into()),
-        })
+        Ok(step.into())
     }
 
-    fn cancelled(request: adjust_world::AdjustRequest, state: String) -> Result<(), wire::Failure> {
+    fn recover(
+        request: adjust_world::AdjustRequest,
+        interruption: adjust_world::Interruption,
+    ) -> Result<adjust_world::AdjustStep, adjust_world::AdjustFailure> {
         let request = adjust_request(request)?;
-        driver::adjust_cancelled::<D>(&context(&request.app), &request, &state).map_err(Into::into)
+        let cx = context(&request.app);
+        let (state, in_step) = (interruption.state.as_deref(), interruption.in_step);
+        Ok(driver::adjust_recover::<D>(&cx, &request, state, in_step)?.into())
+    }
+
+    fn cancelled(
+        request: adjust_world::AdjustRequest,
+        state: String,
+        resume: Option<String>,
+    ) -> Result<adjust_world::UndoStep, adjust_world::AdjustFailure> {
+        let request = adjust_request(request)?;
+        let cx = context(&request.app);
+        let step = driver::adjust_cancelled::<D>(&cx, &request, &state, resume.as_deref())?;
+        Ok(match step {
+            RawStep::Done(done) => adjust_world::UndoStep::Done(adjustment(done)),
+            RawStep::Wait(pause) => adjust_world::UndoStep::Wait(pause.into()),
+        })
     }
 }
 
@@ -97,6 +118,7 @@ fn adjust_request(request: adjust_world::AdjustRequest) -> Result<AdjustRequest,
         app: request.app,
         settings: request.settings,
         control: control(request.control)?,
+        dry_run: request.dry_run,
     })
 }
 
@@ -131,18 +153,49 @@ impl From<RawPause> for wire::Pause {
     }
 }
 
-impl From<Failure> for wire::Failure {
-    fn from(failure: Failure) -> Self {
-        Self {
-            status: match failure.status {
-                Status::Failed => wire::FailureStatus::Failed,
-                Status::Rejected => wire::FailureStatus::Rejected,
-                Status::Aborted => wire::FailureStatus::Aborted,
-                Status::TransientFailure => wire::FailureStatus::TransientFailure,
-                Status::Cancelled => wire::FailureStatus::Cancelled,
-            },
-            reason: failure.reason,
-            message: failure.message,
+impl From<RawStep<Adjustment>> for adjust_world::AdjustStep {
+    fn from(step: RawStep<Adjustment>) -> Self {
+        match step {
+            RawStep::Done(done) => Self::Done(adjustment(done)),
+            RawStep::Wait(pause) => Self::Wait(pause.into()),
         }
     }
+}
+
+fn adjustment(done: Adjustment) -> adjust_world::Adjustment {
+    adjust_world::Adjustment {
+        settings: done.settings,
+    }
+}
+
+/// Of `describe` and of a measurement, which change nothing.
+impl From<Failure> for wire::Failure {
+    fn from(failure: Failure) -> Self {
+        if failure.in_force.is_some() {
+            log::warn!("only the failure of an adjustment can say which settings are in force");
+        }
+        plain(failure).0
+    }
+}
+
+impl From<Failure> for adjust_world::AdjustFailure {
+    fn from(failure: Failure) -> Self {
+        let (failure, in_force) = plain(failure);
+        Self { failure, in_force }
+    }
+}
+
+fn plain(failure: Failure) -> (wire::Failure, Option<Vec<SettingValue>>) {
+    let wire = wire::Failure {
+        status: match failure.status {
+            Status::Failed => wire::FailureStatus::Failed,
+            Status::Rejected => wire::FailureStatus::Rejected,
+            Status::Aborted => wire::FailureStatus::Aborted,
+            Status::TransientFailure => wire::FailureStatus::TransientFailure,
+            Status::Cancelled => wire::FailureStatus::Cancelled,
+        },
+        reason: failure.reason,
+        message: failure.message,
+    };
+    (wire, failure.in_force)
 }

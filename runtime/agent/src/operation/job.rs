@@ -34,7 +34,14 @@ pub(super) trait Job: Sync {
         cx: &CallContext,
         resume: Option<&str>,
     ) -> Result<Step<Self::Output>, DriverFailure>;
-    async fn cancelled(&self, cx: &CallContext, state: &str) -> Result<(), DriverFailure>;
+    /// One step of an undo; done with the settings now in force, where the
+    /// driver says so.
+    async fn cancelled(
+        &self,
+        cx: &CallContext,
+        state: &str,
+        resume: Option<&str>,
+    ) -> Result<Step<AppliedApplication>, DriverFailure>;
 }
 
 pub(super) struct Measuring<'a> {
@@ -85,8 +92,20 @@ impl Job for Measuring<'_> {
         self.driver.step(cx, self.request, resume).await
     }
 
-    async fn cancelled(&self, cx: &CallContext, state: &str) -> Result<(), DriverFailure> {
-        self.driver.cancelled(cx, self.request, state).await
+    async fn cancelled(
+        &self,
+        cx: &CallContext,
+        state: &str,
+        resume: Option<&str>,
+    ) -> Result<Step<AppliedApplication>, DriverFailure> {
+        let step = self
+            .driver
+            .cancelled(cx, self.request, state, resume)
+            .await?;
+        Ok(match step {
+            Step::Done(()) => Step::Done(AppliedApplication::default()),
+            Step::Wait(pause) => Step::Wait(pause),
+        })
     }
 }
 
@@ -108,6 +127,7 @@ impl Job for Adjusting<'_> {
         json!({
             "application": json_of(&self.request.application),
             "control": json_of(&self.request.control),
+            "dry_run": self.request.dry_run,
         })
     }
 
@@ -128,7 +148,12 @@ impl Job for Adjusting<'_> {
         self.driver.step(cx, self.request, resume).await
     }
 
-    async fn cancelled(&self, cx: &CallContext, state: &str) -> Result<(), DriverFailure> {
-        self.driver.cancelled(cx, self.request, state).await
+    async fn cancelled(
+        &self,
+        cx: &CallContext,
+        state: &str,
+        resume: Option<&str>,
+    ) -> Result<Step<AppliedApplication>, DriverFailure> {
+        self.driver.cancelled(cx, self.request, state, resume).await
     }
 }

@@ -324,7 +324,8 @@ impl<J: Job> Steps<'_, J> {
         let (progress, _watched) = ProgressSink::new(cancel.clone());
         let deadline = Instant::now() + grace;
         let cx = self.call.context(self.link, progress, cancel, deadline);
-        let problem = match timeout(grace, self.job.cancelled(&cx, state)).await {
+        let undone = timeout(grace, self.undo_steps(&cx, state)).await;
+        let problem = match undone {
             Ok(Ok(())) => return end,
             Ok(Err(problem)) => problem.to_string(),
             Err(_) => format!("it took longer than {grace:?}"),
@@ -341,6 +342,21 @@ impl<J: Job> Steps<'_, J> {
             Unfinished::Stated(failure) => Unfinished::Stated(add(failure)),
             Unfinished::Own(failure) => Unfinished::Own(add(failure)),
             Unfinished::Left => Unfinished::Left,
+        }
+    }
+}
+
+impl<J: Job> Steps<'_, J> {
+    async fn undo_steps(&self, cx: &CallContext, state: &str) -> Result<(), DriverFailure> {
+        let mut resume = None;
+        loop {
+            match self.job.cancelled(cx, state, resume.as_deref()).await? {
+                Step::Done(_) => return Ok(()),
+                Step::Wait(pause) => {
+                    sleep(pause.wait).await;
+                    resume = Some(pause.state);
+                }
+            }
         }
     }
 }

@@ -284,6 +284,7 @@ impl Driver {
                 version: "1.0.0".to_owned(),
                 digest: Some("sha256:01".to_owned()),
                 cancel: CancelSupport::None,
+                recover: false,
             },
             steps: Mutex::default(),
         }
@@ -333,14 +334,6 @@ impl MeasureDriver for Driver {
         self.step(resume, (MEASURE_WAIT, MEASURE_STATE), measurement())
             .await
     }
-    async fn cancelled(
-        &self,
-        _: &CallContext,
-        _: &MeasureRequest,
-        _: &str,
-    ) -> Result<(), DriverFailure> {
-        Ok(())
-    }
 }
 
 #[async_trait]
@@ -365,14 +358,6 @@ impl AdjustDriver for Driver {
             AppliedApplication::default(),
         )
         .await
-    }
-    async fn cancelled(
-        &self,
-        _: &CallContext,
-        _: &AdjustRequest,
-        _: &str,
-    ) -> Result<(), DriverFailure> {
-        Ok(())
     }
 }
 

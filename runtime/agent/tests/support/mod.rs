@@ -269,6 +269,7 @@ impl<R: Clone, T, D: Clone> Fake<R, T, D> {
                 version: "1.0.0".to_owned(),
                 digest: None,
                 cancel,
+                recover: false,
             },
             describe: Mutex::new(Ok(serde_json::from_value(describe).unwrap())),
             acts: Mutex::new(acts.into()),
@@ -361,8 +362,9 @@ impl MeasureDriver for FakeMeasure {
         cx: &CallContext,
         _: &MeasureRequest,
         state: &str,
-    ) -> Result<(), DriverFailure> {
-        self.undo_now(cx, state)
+        _: Option<&str>,
+    ) -> Result<Step<()>, DriverFailure> {
+        self.undo_now(cx, state).map(Step::Done)
     }
 }
 
@@ -387,8 +389,10 @@ impl AdjustDriver for FakeAdjust {
         cx: &CallContext,
         _: &AdjustRequest,
         state: &str,
-    ) -> Result<(), DriverFailure> {
-        self.undo_now(cx, state)
+        _: Option<&str>,
+    ) -> Result<Step<AppliedApplication>, DriverFailure> {
+        let undone = self.undo_now(cx, state);
+        undone.map(|()| Step::Done(AppliedApplication::default()))
     }
 }
 
@@ -425,6 +429,7 @@ pub fn failure(status: &str, reason: Option<&str>, message: &str) -> DriverFailu
         status: status.into(),
         reason: reason.map(Into::into),
         message: message.to_owned(),
+        in_force: None,
     }
 }
 

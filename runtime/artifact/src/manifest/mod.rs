@@ -41,6 +41,9 @@ pub struct Manifest {
     /// How it takes being cancelled.
     #[serde(default)]
     pub cancel: CancelSupport,
+    /// Whether it takes up an adjustment that was cut short. Adjust only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recover: bool,
     /// The contract it was built for.
     pub world: World,
     /// What it would like to be granted.
@@ -286,9 +289,21 @@ fn from_json(data: &[u8]) -> Result<Manifest, ManifestError> {
     let text = str::from_utf8(data).map_err(|e| ManifestError::NotUtf8(e.valid_up_to()))?;
     let mut json = serde_json::Deserializer::from_str(text);
     let wrong = |key: String, message: String| ManifestError::Json { key, message };
-    let manifest = serde_path_to_error::deserialize(&mut json)
+    let manifest: Manifest = serde_path_to_error::deserialize(&mut json)
         .map_err(|e| wrong(e.path().to_string(), e.inner().to_string()))?;
     json.end()
         .map_err(|e| wrong(".".to_owned(), e.to_string()))?;
+    may_recover(manifest.kind, manifest.recover)
+        .map_err(|message| wrong("recover".to_owned(), message.to_owned()))?;
     Ok(manifest)
+}
+
+/// A measurement that was cut short is simply measured again.
+fn may_recover(kind: DriverKind, recover: bool) -> Result<(), &'static str> {
+    match (kind, recover) {
+        (DriverKind::Measure, true) => {
+            Err("only a driver of kind `adjust` is asked to recover; remove the line")
+        }
+        _ => Ok(()),
+    }
 }

@@ -8,7 +8,9 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{Asks, CancelSupport, DriverKind, Line, Manifest, ManifestError, Name, World};
+use super::{
+    Asks, CancelSupport, DriverKind, Line, Manifest, ManifestError, Name, World, may_recover,
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -19,6 +21,7 @@ struct DriverToml {
     description: Line<200>,
     #[serde(default)]
     cancel: CancelSupport,
+    recover: Option<toml::Spanned<bool>>,
     #[serde(default)]
     world: World,
     #[serde(default)]
@@ -46,12 +49,18 @@ pub fn from_toml(text: &str, file: &Path) -> Result<Manifest, ManifestError> {
         let key = error.path().to_string();
         at(error.inner().span(), key, error.inner().message())
     })?;
+    if let Some(recover) = &read.recover
+        && let Err(message) = may_recover(read.kind, *recover.get_ref())
+    {
+        return Err(at(Some(recover.span()), "recover".to_owned(), message));
+    }
     Ok(Manifest {
         name: read.name,
         version: read.version,
         kind: read.kind,
         description: read.description,
         cancel: read.cancel,
+        recover: read.recover.is_some_and(toml::Spanned::into_inner),
         world: read.world,
         asks: read.asks,
     })

@@ -11,8 +11,8 @@ use wasm_encoder::{
     ComponentTypeRef, ComponentTypeSection, CustomSection, InstanceType, Module,
 };
 
-pub const MEASURE: &str = "servo:driver/measure@0.1.0";
-pub const ADJUST: &str = "servo:driver/adjust@0.1.0";
+pub const MEASURE: &str = "servo:driver/measure@0.2.0";
+pub const ADJUST: &str = "servo:driver/adjust@0.2.0";
 
 pub const DRIVER_TOML: &str = r#"
 name = "shop"

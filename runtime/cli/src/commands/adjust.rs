@@ -71,6 +71,7 @@ async fn adjust(
     let request = AdjustRequest {
         application: fitted(&wanted, &described, ceilings).map_err(failure)?,
         control,
+        dry_run: false,
     };
     let ended = operation.call().adjust(driver.as_ref(), &request).await;
     let applied = operation::brought(ended).map_err(Refused::Failure)?;
@@ -132,6 +133,7 @@ fn named<'a>(name: &str, described: &'a Application) -> Result<(&'a str, &'a str
                 "the driver describes no setting `{name}`; it describes {}",
                 list(&settings)
             )),
+            state: None,
         })),
         several => Err(Refused::Usage(Failed::usage(format_args!(
             "`{name}` can mean {}; write the component, too",

@@ -122,6 +122,7 @@ pub(crate) fn failed(error: &dyn std::fmt::Display) -> Failure {
         status: Status::Failed,
         reason: None,
         message: Some(error.to_string()),
+        state: None,
     }
 }
 

@@ -449,7 +449,7 @@ fn component(export: &str) -> Vec<u8> {
     bytes
 }
 
-const MEASURE: &str = "servo:driver/measure@0.1.0";
+const MEASURE: &str = "servo:driver/measure@0.2.0";
 
 #[test]
 fn one_call_builds_a_workspace_and_artifacts_carry_their_manifests() {
@@ -507,7 +507,7 @@ fn what_a_host_would_refuse_is_refused_and_leaves_the_old_artifact() {
     let artifact = project.path().join("target/drivers/alpha.wasm");
     let before = fs::read(&artifact).unwrap();
     for (bytes, expected) in [
-        (component("servo:driver/adjust@0.1.0"), "kind = \"measure\""),
+        (component("servo:driver/adjust@0.2.0"), "kind = \"measure\""),
         (
             component("servo:driver/measure@0.7.0"),
             "speaks servo:driver/measure@0.7.0",

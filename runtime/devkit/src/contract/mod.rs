@@ -73,6 +73,20 @@ pub enum Step {
     },
 }
 
+/// How a step of an undo ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Undo {
+    /// All is undone.
+    Done,
+    /// It wants to be called again.
+    Wait {
+        /// How long to wait.
+        wait: Duration,
+        /// What to hand back.
+        state: String,
+    },
+}
+
 /// How a step failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
@@ -123,11 +137,17 @@ pub trait Subject: Send {
         cancel: bool,
     ) -> Result<Step, Fault>;
 
-    /// Tells the driver that a call which paused with `state` was cancelled.
+    /// One step of undoing a call that paused with `state` and was cancelled;
+    /// `resume` is the state of the undo's own last pause.
     ///
     /// # Errors
     /// How the step failed.
-    async fn cancelled(&mut self, request: &Request, state: &str) -> Result<(), Fault>;
+    async fn cancelled(
+        &mut self,
+        request: &Request,
+        state: &str,
+        resume: Option<&str>,
+    ) -> Result<Undo, Fault>;
 
     /// Lets the time of a pause pass.
     async fn wait(&mut self, duration: Duration);

@@ -4,7 +4,7 @@ use servo_artifact::{CancelSupport, DriverKind};
 use servo_protocol::{Application, MeasureParam, Metrics, Status, check};
 
 use super::report::{Check, Report, Verdict};
-use super::{Described, Done, Fault, MAX_STATE, Plan, Request, Step, Subject};
+use super::{Described, Done, Fault, MAX_STATE, Plan, Request, Step, Subject, Undo};
 
 /// The checks by their stable names.
 const CHECKS: &[(&str, &str)] = &[
@@ -184,7 +184,7 @@ impl<S: Subject + ?Sized> Runner<'_, S> {
                 "it went on to its end: it was too quick to notice, or never asks".to_owned(),
             ),
             Ok(Step::Wait { state, .. }) if support == CancelSupport::Step => {
-                let ended = self.subject.cancelled(request, &state).await;
+                let ended = self.undo(request, &state).await;
                 self.note("the cancelled step", &ended);
                 match ended {
                     Ok(()) => self.pass("cancel"),
@@ -194,6 +194,26 @@ impl<S: Subject + ?Sized> Runner<'_, S> {
             // Between two steps the host stops a call by itself.
             Ok(Step::Wait { .. }) => self.pass("cancel"),
         }
+    }
+
+    /// All steps of an undo, with the pauses between them.
+    async fn undo(&mut self, request: &Request, state: &str) -> Result<(), Fault> {
+        let mut resume: Option<String> = None;
+        for _ in 0..self.plan.max_steps {
+            match self
+                .subject
+                .cancelled(request, state, resume.as_deref())
+                .await?
+            {
+                Undo::Done => return Ok(()),
+                Undo::Wait { wait, state } => {
+                    resume = Some(handed_back(&state).map_err(Fault::Broken)?);
+                    self.subject.wait(wait).await;
+                }
+            }
+        }
+        let problem = format!("not done after {} steps", self.plan.max_steps);
+        Err(Fault::Broken(problem))
     }
 
     pub(super) fn measure_param(&self, metrics: Option<Vec<String>>) -> MeasureParam {

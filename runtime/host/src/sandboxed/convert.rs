@@ -13,10 +13,11 @@ use servo_protocol::{
 };
 use servo_sandbox::{adjust, measure, model};
 
-use servo_agent::{AdjustRequest, DriverFailure, MeasureRequest, Pause, Step};
+use servo_agent::{AdjustRequest, DriverFailure, Interruption, MeasureRequest, Pause, Step};
 
-pub(super) fn failure(failure: model::Failure) -> DriverFailure {
-    DriverFailure {
+pub(super) fn failure(failed: servo_sandbox::Failed) -> DriverFailure {
+    let servo_sandbox::Failed { failure, in_force } = failed;
+    let failed = DriverFailure {
         status: match failure.status {
             model::FailureStatus::Failed => Status::Failed,
             model::FailureStatus::Rejected => Status::Rejected,
@@ -26,7 +27,14 @@ pub(super) fn failure(failure: model::Failure) -> DriverFailure {
         },
         reason: failure.reason.map(|reason| Reason::from(reason.as_str())),
         message: failure.message,
-    }
+        in_force: None,
+    };
+    failed.with_in_force(in_force.map(applied).unwrap_or_default())
+}
+
+fn applied(settings: Vec<model::SettingValue>) -> AppliedApplication {
+    let values = settings.into_iter();
+    AppliedApplication::from_values(values.map(|it| (it.component, it.setting, scalar(it.value))))
 }
 
 fn scalar_in(scalar: &Scalar) -> model::Scalar {
@@ -98,6 +106,7 @@ pub(super) fn adjust_request(
             })
             .collect(),
         control: control_in(&request.control)?,
+        dry_run: request.dry_run,
     })
 }
 
@@ -128,13 +137,31 @@ pub(super) fn adjust_step(
     step: adjust::AdjustStep,
 ) -> Result<Step<AppliedApplication>, DriverFailure> {
     match step {
-        adjust::AdjustStep::Done(done) => {
-            let values = done.settings.into_iter();
-            Ok(Step::Done(AppliedApplication::from_values(
-                values.map(|it| (it.component, it.setting, scalar(it.value))),
-            )))
-        }
+        adjust::AdjustStep::Done(done) => Ok(Step::Done(applied(done.settings))),
         adjust::AdjustStep::Wait(wait) => Ok(Step::Wait(pause(wait)?)),
+    }
+}
+
+pub(super) fn measure_undo(step: measure::UndoStep) -> Result<Step<()>, DriverFailure> {
+    match step {
+        measure::UndoStep::Done => Ok(Step::Done(())),
+        measure::UndoStep::Wait(wait) => Ok(Step::Wait(pause(wait)?)),
+    }
+}
+
+pub(super) fn adjust_undo(
+    step: adjust::UndoStep,
+) -> Result<Step<AppliedApplication>, DriverFailure> {
+    match step {
+        adjust::UndoStep::Done(done) => Ok(Step::Done(applied(done.settings))),
+        adjust::UndoStep::Wait(wait) => Ok(Step::Wait(pause(wait)?)),
+    }
+}
+
+pub(super) fn interruption(interruption: &Interruption) -> adjust::Interruption {
+    adjust::Interruption {
+        state: interruption.state.clone(),
+        in_step: interruption.in_step,
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use servo_agent::{
     AdjustDriver, AdjustRequest, CallContext, CallId, CancelSupport, DriverFacts, DriverFailure,
-    MeasureDriver, MeasureRequest, ProgressReport, ProgressSink, Step,
+    Interruption, MeasureDriver, MeasureRequest, ProgressReport, ProgressSink, Step,
 };
 use servo_protocol::{Application, AppliedApplication, Measurement, Metrics};
 use servo_sandbox::{BoundDriver, Call, CallObserver, LogLevel, Progress};
@@ -22,12 +22,29 @@ use servo_sandbox::{BoundDriver, Call, CallObserver, LogLevel, Progress};
 use crate::silence::{Voice, watched};
 use crate::ungranted::Ungranted;
 
+/// The sandbox's side of what is under way.
+#[derive(Debug)]
+struct Current {
+    id: CallId,
+    part: Part,
+    call: Arc<Call>,
+}
+
+/// The part of a call that a step belongs to. Each has a budget of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// Doing what was asked.
+    Act,
+    /// Undoing it, since it was cancelled.
+    Undo,
+}
+
 /// A driver in the sandbox, of either kind.
 #[derive(Debug)]
 pub struct Sandboxed {
     driver: BoundDriver,
     facts: DriverFacts,
-    current: Mutex<Option<(CallId, Arc<Call>)>>,
+    current: Mutex<Option<Current>>,
     silence: Option<Duration>,
     voice: Voice,
     ungranted: Vec<Ungranted>,
@@ -47,6 +64,7 @@ impl Sandboxed {
                 servo_artifact::CancelSupport::Report => CancelSupport::Report,
                 servo_artifact::CancelSupport::Step => CancelSupport::Step,
             },
+            recover: manifest.recover,
         };
         Self {
             driver,
@@ -84,13 +102,15 @@ impl Sandboxed {
         &self.driver
     }
 
-    /// The sandbox's side of the call that a step belongs to.
-    fn call(&self, cx: &CallContext) -> Arc<Call> {
+    /// The sandbox's side of the call that a step belongs to. A call that is
+    /// undone is cancelled, so its undo has a token of its own in the context.
+    fn call(&self, cx: &CallContext, part: Part) -> Arc<Call> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((id, call)) = &*current
-            && *id == cx.call
+        if let Some(current) = &*current
+            && current.id == cx.call
+            && current.part == part
         {
-            return Arc::clone(call);
+            return Arc::clone(&current.call);
         }
         let observer = Arc::new(Relay {
             driver: self.facts.name.clone(),
@@ -101,7 +121,11 @@ impl Sandboxed {
             self.driver
                 .begin_as(cx.call.to_string(), observer, cx.cancel.clone()),
         );
-        *current = Some((cx.call.clone(), Arc::clone(&call)));
+        *current = Some(Current {
+            id: cx.call.clone(),
+            part,
+            call: Arc::clone(&call),
+        });
         call
     }
 
@@ -187,7 +211,7 @@ impl MeasureDriver for Sandboxed {
     }
 
     async fn describe(&self, cx: &CallContext) -> Result<Metrics, DriverFailure> {
-        let call = self.call(cx);
+        let call = self.call(cx, Part::Act);
         let metrics = self.run(call.describe_metrics(&cx.app)).await?;
         Ok(convert::metrics(metrics))
     }
@@ -199,7 +223,7 @@ impl MeasureDriver for Sandboxed {
         resume: Option<&str>,
     ) -> Result<Step<Measurement>, DriverFailure> {
         let request = convert::measure_request(&cx.app, request)?;
-        let call = self.call(cx);
+        let call = self.call(cx, Part::Act);
         convert::measure_step(self.run(call.measure(&request, resume)).await?)
     }
 
@@ -208,10 +232,12 @@ impl MeasureDriver for Sandboxed {
         cx: &CallContext,
         request: &MeasureRequest,
         state: &str,
-    ) -> Result<(), DriverFailure> {
+        resume: Option<&str>,
+    ) -> Result<Step<()>, DriverFailure> {
         let request = convert::measure_request(&cx.app, request)?;
-        let call = self.undo(cx);
-        self.run(call.measure_cancelled(&request, state)).await
+        let call = self.call(cx, Part::Undo);
+        let step = call.measure_cancelled(&request, state, resume);
+        convert::measure_undo(self.run(step).await?)
     }
 }
 
@@ -222,7 +248,7 @@ impl AdjustDriver for Sandboxed {
     }
 
     async fn describe(&self, cx: &CallContext) -> Result<Application, DriverFailure> {
-        let call = self.call(cx);
+        let call = self.call(cx, Part::Act);
         let application = self.run(call.describe_application(&cx.app)).await?;
         Ok(convert::application(application))
     }
@@ -234,7 +260,7 @@ impl AdjustDriver for Sandboxed {
         resume: Option<&str>,
     ) -> Result<Step<AppliedApplication>, DriverFailure> {
         let request = convert::adjust_request(&cx.app, request)?;
-        let call = self.call(cx);
+        let call = self.call(cx, Part::Act);
         convert::adjust_step(self.run(call.adjust(&request, resume)).await?)
     }
 
@@ -243,20 +269,23 @@ impl AdjustDriver for Sandboxed {
         cx: &CallContext,
         request: &AdjustRequest,
         state: &str,
-    ) -> Result<(), DriverFailure> {
+        resume: Option<&str>,
+    ) -> Result<Step<AppliedApplication>, DriverFailure> {
         let request = convert::adjust_request(&cx.app, request)?;
-        let call = self.undo(cx);
-        self.run(call.adjust_cancelled(&request, state)).await
+        let call = self.call(cx, Part::Undo);
+        let step = call.adjust_cancelled(&request, state, resume);
+        convert::adjust_undo(self.run(step).await?)
     }
-}
 
-impl Sandboxed {
-    /// A call for the undoing of a cancelled one: its token is the context's,
-    /// which the agent has set anew, since a set one would end it at once.
-    fn undo(&self, cx: &CallContext) -> Arc<Call> {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        *current = None;
-        drop(current);
-        self.call(cx)
+    async fn recover(
+        &self,
+        cx: &CallContext,
+        request: &AdjustRequest,
+        interruption: &Interruption,
+    ) -> Result<Step<AppliedApplication>, DriverFailure> {
+        let request = convert::adjust_request(&cx.app, request)?;
+        let interruption = convert::interruption(interruption);
+        let call = self.call(cx, Part::Act);
+        convert::adjust_step(self.run(call.recover(&request, &interruption)).await?)
     }
 }

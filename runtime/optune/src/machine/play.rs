@@ -48,6 +48,7 @@ pub(super) fn failed(status: &str, reason: Option<&str>) -> Outcome {
         status: Status::from(status),
         reason: reason.map(Reason::from),
         message: Some("it broke".into()),
+        state: None,
     })
 }
 

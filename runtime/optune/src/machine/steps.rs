@@ -501,6 +501,7 @@ pub(super) fn failure(status: Status, reason: Reason, message: &str) -> Failure 
         status,
         reason: Some(reason),
         message: Some(message.to_owned()),
+        state: None,
     }
 }
 

@@ -522,6 +522,7 @@ fn a_long_failure_message_keeps_head_and_tail() {
         status: Status::Failed,
         reason: None,
         message: Some(message),
+        state: None,
     };
     play.turn(Operation::Adjust, Outcome::Failed(failure));
     let kept = play.machine.state().trials[0].message.clone().unwrap();

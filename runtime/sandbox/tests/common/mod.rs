@@ -43,7 +43,7 @@ pub fn driver(items: &str) -> Artifact {
 
 /// A driver that does something in `describe` and then answers with nothing.
 pub fn acting(items: &str, describe: &str) -> Artifact {
-    const INTERFACE: &str = "servo:driver/measure@0.1.0";
+    const INTERFACE: &str = "servo:driver/measure@0.2.0";
     let module = format!(
         r#"(module
           (memory (export "memory") 1)
@@ -92,7 +92,7 @@ pub fn component_of(modules: &[Module]) -> Artifact {
     component.section(&instances);
     let mut exports = ComponentExportSection::new();
     let instance = ComponentExportKind::Instance;
-    exports.export("servo:driver/measure@0.1.0", instance, 0, None);
+    exports.export("servo:driver/measure@0.2.0", instance, 0, None);
     component.section(&exports);
     artifact(&component.finish())
 }

@@ -99,7 +99,7 @@ pub async fn a3_a_loop_after_the_answer_is_stopped<H: HostUnderTest>() {
     let stage = Stage::<H>::new();
     let shape = Shape {
         items: format!(
-            r#"(func (export "cabi_post_servo:driver/measure@0.1.0#describe") (param i32) {LOOP})"#
+            r#"(func (export "cabi_post_servo:driver/measure@0.2.0#describe") (param i32) {LOOP})"#
         ),
         ..Shape::default()
     };

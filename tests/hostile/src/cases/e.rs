@@ -248,8 +248,8 @@ pub async fn e3_the_secret_is_taken_out_of_every_part<H: HostUnderTest>() {
 pub async fn e4_a_secret_cannot_be_asked_for<H: HostUnderTest>() {
     let stage = Stage::<H>::new();
     for import in [
-        "servo:driver/secrets@0.1.0",
-        "servo:driver/credentials@0.1.0",
+        "servo:driver/secrets@0.2.0",
+        "servo:driver/credentials@0.2.0",
         "wasi:config/store@0.2.0-rc.1",
         "wasi:keyvalue/store@0.2.0",
     ] {

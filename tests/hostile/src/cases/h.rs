@@ -97,7 +97,7 @@ pub async fn h2_foreign_imports_and_exports_are_named<H: HostUnderTest>() {
     assert!(!why.contains("wasi:io/poll"), "{why}");
     for (name, exports) in [
         ("h2-two-exports", &[MEASURE, ADJUST][..]),
-        ("h2-two-versions", &[MEASURE, "servo:driver/measure@0.1.1"]),
+        ("h2-two-versions", &[MEASURE, "servo:driver/measure@0.2.1"]),
         ("h2-unknown-version", &["servo:driver/measure@0.9.0"]),
         ("h2-no-export", &["wasi:cli/run@0.2.0"]),
     ] {

@@ -154,6 +154,7 @@ impl HostUnderTest for Servo {
                     app: "shop".to_owned(),
                     settings: vec![],
                     control: control(),
+                    dry_run: false,
                 };
                 step(call.adjust(&request, None).await, |_| Answer::default())
             }

@@ -80,6 +80,7 @@ impl EnvironmentCheck for Recorder {
             status: Status::Failed,
             reason: Some(Reason::from("mismatch")),
             message: Some("another mode".to_owned()),
+            state: None,
         })
     }
 }

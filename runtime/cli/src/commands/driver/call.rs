@@ -90,6 +90,7 @@ async fn adjust(
     let request = AdjustRequest {
         application: AppliedApplication::from_values(values),
         control: operation::measure_control(&args.how)?,
+        dry_run: false,
     };
     if let Err(failure) = admitted(&request.application, ceilings) {
         return Ok(Err(failure.into()));

@@ -13,7 +13,7 @@ use servo_agent::{
 };
 use servo_artifact::{DriverKind, Manifest};
 use servo_config::Ceilings;
-use servo_devkit::contract::{self, Described, Done, Fault, Plan, Request, Step, Subject};
+use servo_devkit::contract::{self, Described, Done, Fault, Plan, Request, Step, Subject, Undo};
 use servo_host::Sandboxed;
 use servo_protocol::Reason;
 use tokio::time::Instant;
@@ -110,6 +110,16 @@ fn step<T>(step: AgentStep<T>, done: impl FnOnce(T) -> Done) -> Step {
     }
 }
 
+fn undo<T>(step: AgentStep<T>) -> Undo {
+    match step {
+        AgentStep::Done(_) => Undo::Done,
+        AgentStep::Wait(pause) => Undo::Wait {
+            wait: pause.wait,
+            state: pause.state,
+        },
+    }
+}
+
 #[async_trait]
 impl Subject for InSandbox {
     fn manifest(&self) -> &Manifest {
@@ -154,14 +164,25 @@ impl Subject for InSandbox {
         .map_err(fault)
     }
 
-    async fn cancelled(&mut self, request: &Request, state: &str) -> Result<(), Fault> {
-        let cx = self.context(true, false);
+    async fn cancelled(
+        &mut self,
+        request: &Request,
+        state: &str,
+        resume: Option<&str>,
+    ) -> Result<Undo, Fault> {
+        let cx = self.context(resume.is_none(), false);
         match request {
             Request::Measure(param) => {
-                MeasureDriver::cancelled(&self.driver, &cx, &measuring(param), state).await
+                let request = measuring(param);
+                MeasureDriver::cancelled(&self.driver, &cx, &request, state, resume)
+                    .await
+                    .map(undo)
             }
             Request::Adjust(param) => {
-                AdjustDriver::cancelled(&self.driver, &cx, &adjusting(param), state).await
+                let request = adjusting(param);
+                AdjustDriver::cancelled(&self.driver, &cx, &request, state, resume)
+                    .await
+                    .map(undo)
             }
         }
         .map_err(fault)
@@ -183,5 +204,6 @@ fn adjusting(param: &servo_protocol::AdjustParam) -> AdjustRequest {
     AdjustRequest {
         application: param.state.application.clone(),
         control: param.control.clone(),
+        dry_run: false,
     }
 }

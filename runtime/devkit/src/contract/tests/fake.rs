@@ -42,6 +42,7 @@ pub(super) enum Defect {
     DeafToCancel,
     CancelledAsFailed,
     CancelStepFails,
+    UndoNeverEnds,
     OverBudget,
 }
 use Defect as D;
@@ -285,10 +286,19 @@ impl Subject for Fake {
         }))
     }
 
-    async fn cancelled(&mut self, _: &Request, _: &str) -> Result<(), Fault> {
-        match self.defect {
-            D::CancelStepFails => Err(Fault::Broken("trap".to_owned())),
-            _ => Ok(()),
+    async fn cancelled(
+        &mut self,
+        _: &Request,
+        _: &str,
+        resume: Option<&str>,
+    ) -> Result<Undo, Fault> {
+        match (self.defect, resume) {
+            (D::CancelStepFails, _) => Err(Fault::Broken("trap".to_owned())),
+            (D::UndoNeverEnds, _) | (_, None) => Ok(Undo::Wait {
+                wait: Duration::from_secs(3),
+                state: "{\"undone\":1}".to_owned(),
+            }),
+            _ => Ok(Undo::Done),
         }
     }
 

@@ -266,6 +266,13 @@ async fn each_defect_is_seen_by_its_check() {
             .contains("its cancelled step: broken: trap"),
         "{report}"
     );
+    let report = report("measure", "step", D::UndoNeverEnds).await;
+    assert!(
+        report
+            .to_string()
+            .contains("its cancelled step: broken: not done after"),
+        "{report}"
+    );
 }
 
 #[tokio::test]
