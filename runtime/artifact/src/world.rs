@@ -145,6 +145,11 @@ mod tests {
     }
 
     #[test]
+    fn the_world_that_is_served_is_that_of_a_new_manifest() {
+        assert_eq!(crate::manifest::World::default().to_string(), WORLD);
+    }
+
+    #[test]
     fn names_of_another_form_are_no_interfaces() {
         for name in [
             "",

@@ -165,6 +165,11 @@ fn each_kind_of_wrong_file_has_its_own_message() {
             "this servo serves servo:driver@0.2.0",
         ),
         (
+            "past world",
+            edited("driver@0.2.0", "driver@0.1.0"),
+            "this servo serves servo:driver@0.2.0: build the driver again with its SDK",
+        ),
+        (
             "bad rule",
             edited("GET $", "GET,$"),
             "wrong at `asks.http[0].rule`",

@@ -121,7 +121,7 @@ impl World {
 impl Default for World {
     /// The world that this build of servo serves.
     fn default() -> World {
-        World(semver::Version::new(0, 1, 0))
+        World(semver::Version::new(0, 2, 0))
     }
 }
 
@@ -136,7 +136,8 @@ impl TryFrom<String> for World {
             .ok_or_else(|| {
                 let shown: String = text.chars().take(60).collect();
                 format!(
-                    "the world {shown:?} is not known here; this servo serves {}",
+                    "the world {shown:?} is not known here; this servo serves {}: build the driver \
+                     again with its SDK, or take the servo that knows that world",
                     world::WORLD
                 )
             })
