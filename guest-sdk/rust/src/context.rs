@@ -6,6 +6,7 @@ use crate::{
     access::{Access, Backend},
     actions::Actions,
     failure::Cancelled,
+    folder::{self, Folder},
     host::Host as _,
     http,
     report::Report,
@@ -63,6 +64,15 @@ impl Context {
     /// The store of values that outlive the call.
     pub fn store(&self) -> Store {
         Store::new(self.host.clone())
+    }
+
+    /// A folder that the operator grants under this name.
+    ///
+    /// # Errors
+    ///
+    /// [`folder::Error::NotGranted`] when there is none; it names the grant.
+    pub fn folder(&self, name: &str) -> Result<Folder, folder::Error> {
+        Folder::new(name, self.host.folder(name))
     }
 
     /// The programs the operator lets this driver start.

@@ -147,12 +147,29 @@ macro_rules! failed_from {
 
 failed_from!(
     serde_json::Error,
-    std::io::Error,
     std::num::ParseFloatError,
     std::num::ParseIntError,
     std::str::Utf8Error,
     std::string::FromUtf8Error,
 );
+
+/// Of a file that no granted folder holds the system only says that it is not
+/// there; where nothing is granted at all, that is said instead.
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        #[cfg(target_arch = "wasm32")]
+        if matches!(error.raw_os_error(), Some(8 | 44 | 76))
+            && wasip2::filesystem::preopens::get_directories().is_empty()
+        {
+            return Self::failed(format!(
+                "{error}: no folder is granted to this driver, so there are no files; \
+                 see `grants.folders`"
+            ))
+            .reason("denied");
+        }
+        Self::failed(error.to_string())
+    }
+}
 
 /// Says what was being done when something failed.
 pub trait FailureContext<T> {

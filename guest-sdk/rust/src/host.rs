@@ -6,7 +6,7 @@
 //! numbers instead of objects, so that thousands of them cost no allocation
 //! each.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use crate::{
     actions::outcome as actions,
@@ -44,11 +44,18 @@ pub(crate) trait Host {
     fn store_remove(&self, key: &str) -> Result<(), store::Error>;
     fn store_keys(&self) -> Result<Vec<String>, store::Error>;
 
+    /// Where a granted folder is seen, if it is granted.
+    fn folder(&self, name: &str) -> Option<PathBuf>;
+
     fn run_action(
         &self,
         name: &str,
         arguments: &[(String, String)],
     ) -> Result<actions::Output, actions::Error>;
+
+    /// Sends a request and waits for the whole answer, of which at most so
+    /// many bytes are taken.
+    fn http_send(&self, head: &Head, body: &[u8], most: u64) -> Result<Reply, Kind>;
 
     /// Hands over everything of a request but its body, so that sending it
     /// many times costs little.

@@ -60,7 +60,7 @@
 //! }
 //!
 //! fn orders(config: &Config, cx: &Context) -> Result<u64, Failure> {
-//!     let counters: Counters = cx.http().get(&config.url).send()?.ok()?.json()?;
+//!     let counters: Counters = cx.http().get_json(&config.url)?;
 //!     Ok(counters.orders)
 //! }
 //!
@@ -156,6 +156,7 @@ mod bindings;
 mod context;
 mod driver;
 pub mod failure;
+pub mod folder;
 mod host;
 pub mod http;
 mod json;
@@ -167,6 +168,8 @@ mod step;
 pub mod store;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
+mod text;
+pub mod time;
 #[cfg(target_arch = "wasm32")]
 mod wasm;
 

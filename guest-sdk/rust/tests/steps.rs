@@ -317,6 +317,30 @@ fn the_store_has_the_hosts_limits() {
 }
 
 #[test]
+fn a_folder_that_is_not_granted_is_named() {
+    let granted = std::env::temp_dir().join(format!("servo-driver-{}", std::process::id()));
+    std::fs::create_dir_all(&granted).unwrap();
+    let cx = Host::new().folder("data", &granted).context("shop");
+    let folder = cx.folder("data").unwrap();
+    folder.write("x", "text").unwrap();
+    assert_eq!(folder.read_to_string("./x").unwrap(), "text");
+    let missing = folder.read("y").unwrap_err().to_string();
+    assert!(missing.starts_with("/data/y: "), "{missing}");
+    for path in ["../x", "/etc/passwd", "a/../../x"] {
+        let error = folder.read(path).unwrap_err().to_string();
+        assert!(
+            error.contains("no path inside the folder `data`"),
+            "{error}"
+        );
+    }
+    let failure = Failure::from(cx.folder("other").unwrap_err());
+    assert_eq!(failure.reason.as_deref(), Some("denied"));
+    let remedy = "add `{ name: other, path: … }` to `grants.folders`";
+    assert!(failure.message.contains(remedy), "{failure}");
+    std::fs::remove_dir_all(granted).unwrap();
+}
+
+#[test]
 fn what_is_not_scripted_makes_a_test_fail() {
     let unexpected = catch_unwind(|| {
         let _ = Host::new().context("shop").http().get("http://app/").send();

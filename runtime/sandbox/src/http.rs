@@ -144,7 +144,9 @@ fn error_code(error: SendError) -> Error {
             Error::ConnectionLimitReached
         }
         SendError::QuotaExhausted(_) => Error::HttpRequestDenied,
-        // The only code with a text. That of a rate says when to come back.
+        // The nearest there is: a limit of ours, and no failure of the server.
+        SendError::RateLimited { .. } => Error::ConnectionLimitReached,
+        // The only code with a text.
         error => Error::InternalError(Some(error.to_string())),
     }
 }

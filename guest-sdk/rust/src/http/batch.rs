@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     client::Client,
-    error::{Error, Kind, Phase},
+    error::{Error, Kind},
     prepared::Prepared,
     response::Response,
 };
@@ -195,12 +195,16 @@ impl<T> Batch<T> {
                 let slot = self.slots.swap_remove(index);
                 self.done.push(Completed {
                     elapsed: now.saturating_sub(slot.started),
-                    outcome: Err(Error::new(&slot.label, Kind::Timeout(Phase::Total))),
+                    outcome: Err(Error::new(&slot.label, too_late())),
                     token: slot.token,
                 });
             }
         }
     }
+}
+
+fn too_late() -> Kind {
+    Kind::Timeout("timed out: no whole answer within the request's own limit".to_owned())
 }
 
 impl<T> Drop for Batch<T> {

@@ -1,9 +1,13 @@
 //! What many requests have in common.
 
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
 use super::{
     defaults::Defaults,
     error::{Error, Kind},
-    message::{Method, Timeouts},
+    message::Method,
     request::Request,
     retry::Retry,
     url::Url,
@@ -13,7 +17,7 @@ use crate::access::Access;
 /// Sends requests; from [`Context::http`](crate::Context::http). Cheap to
 /// clone, and connections are kept by the host, not by the client.
 ///
-/// Without further words: host timeouts, [`Retry::default`], and at most
+/// Without further words: the host's time limits, [`Retry::default`], and at most
 /// 16 MiB of body.
 #[derive(Clone)]
 pub struct Client {
@@ -59,10 +63,20 @@ impl Client {
         self
     }
 
-    /// Sets how long the parts of a request may take.
+    /// Adds `name=value` to the query of every request, encoded so that both
+    /// stand for themselves.
     #[must_use]
-    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
-        self.defaults.timeouts = timeouts;
+    pub fn query(mut self, name: &str, value: impl ToString) -> Self {
+        let pair = (name.to_owned(), value.to_string());
+        self.defaults.query.push(pair);
+        self
+    }
+
+    /// Sets how long one attempt of a request may take in all. The host has
+    /// limits of its own that this cannot exceed.
+    #[must_use]
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.defaults.timeout = Some(limit);
         self
     }
 
@@ -88,6 +102,15 @@ impl Client {
     /// A GET request.
     pub fn get(&self, url: &str) -> Request {
         self.request(Method::Get, url)
+    }
+
+    /// The value that a GET request is answered with.
+    ///
+    /// # Errors
+    ///
+    /// As [`Request::fetch_json`].
+    pub fn get_json<T: DeserializeOwned>(&self, url: &str) -> Result<T, Error> {
+        self.get(url).fetch_json()
     }
 
     /// A HEAD request.

@@ -1,5 +1,7 @@
 //! The one date format a server may use in `retry-after`.
 
+use crate::time;
+
 /// Unix seconds of an HTTP date such as `Sun, 06 Nov 1994 08:49:37 GMT`
 /// (RFC 9110, section 5.6.7). The two obsolete forms are not read.
 pub(super) fn unix_seconds(text: &str) -> Option<u64> {
@@ -17,18 +19,10 @@ pub(super) fn unix_seconds(text: &str) -> Option<u64> {
         .split(':')
         .map(|part| part.parse::<u64>().ok());
     let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
-    if words.next() != Some("GMT") || !(1970..10_000).contains(&year) || !(1..32).contains(&day) {
+    if words.next() != Some("GMT") || !(1970..10_000).contains(&year) {
         return None;
     }
-    // Days from the civil calendar, with years that begin in March.
-    let (year, month) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year - 1, month + 9)
-    };
-    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1;
-    let days = days.checked_sub(719_468)?;
-    Some(((days * 24 + hour) * 60 + minute) * 60 + second)
+    time::unix_seconds(time::days(year, month, day)?, hour, minute, second)
 }
 
 #[cfg(test)]

@@ -1,12 +1,15 @@
 //! What a client gives to each of its requests.
 
-use super::{message::Timeouts, retry::Retry, url::Url};
+use std::time::Duration;
+
+use super::{retry::Retry, url::Url};
 
 #[derive(Clone)]
 pub(super) struct Defaults {
     pub(super) base: Option<Url>,
     pub(super) headers: Vec<(String, String)>,
-    pub(super) timeouts: Timeouts,
+    pub(super) query: Vec<(String, String)>,
+    pub(super) timeout: Option<Duration>,
     pub(super) retry: Retry,
     pub(super) max_body: u64,
 }
@@ -16,7 +19,8 @@ impl Default for Defaults {
         Self {
             base: None,
             headers: Vec::new(),
-            timeouts: Timeouts::default(),
+            query: Vec::new(),
+            timeout: None,
             retry: Retry::default(),
             max_body: 16 << 20,
         }

@@ -1,9 +1,12 @@
 //! What can go wrong with a request, told apart by what there is to be done
 //! about it.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
-use crate::failure::{Cancelled, Failure};
+use crate::{
+    failure::{Cancelled, Failure},
+    text::shown,
+};
 
 /// Why there is no (usable) answer. Converts into a
 /// [`Failure`](crate::Failure) with `?`.
@@ -13,7 +16,7 @@ pub struct Error {
     kind: Kind,
 }
 
-/// What went wrong.
+/// What went wrong. Texts are whole sentences, most of them of the host.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Kind {
@@ -28,30 +31,50 @@ pub enum Kind {
     /// of the call.
     #[error("denied: {}", .0.as_deref().unwrap_or("the operator's grants do not allow this request, or not so many (`grants.http`, `limits.requests`); the servo's log says what to add"))]
     Denied(Option<String>),
-    /// The call uses more than it may, for example requests at once.
-    #[error("a limit of this call is reached: {0}")]
+    /// It is a dry run, and this is no read. The host has noted it.
+    #[error("not sent: this is a dry run")]
+    DryRun,
+    /// The call or the rule uses more than it may, for example requests at once.
+    #[error("{0}")]
     Exhausted(String),
-    /// Nothing listens there.
-    #[error("connection refused")]
-    Refused,
-    /// The host has no address, or there is no way to it.
-    #[error("not reachable: {0}")]
-    Unreachable(String),
+    /// More requests in a second than the operator allows. It was not sent, and
+    /// is worth another try after this time.
+    #[error(
+        "not sent: more requests in a second than allowed (`request_rate`); the next may go in {0:.1?}"
+    )]
+    RateLimited(Duration),
+    /// The host's name has no address.
+    #[error("the name has no address")]
+    Unresolved,
+    /// No connection: refused, reset, no way to the address.
+    #[error("{0}")]
+    Unconnected(String),
     /// The secure connection could not be set up.
-    #[error("TLS failed: {0}")]
+    #[error("{0}")]
     Tls(String),
     /// It took too long.
-    #[error("timed out {0}")]
-    Timeout(Phase),
+    #[error("{0}")]
+    Timeout(String),
     /// The connection ended before the answer did.
-    #[error("the connection ended too early: {0}")]
-    Broken(String),
-    /// The answer's body is larger than the client's limit.
-    #[error("the answer is larger than {0} bytes")]
+    #[error("{0}")]
+    Closed(String),
+    /// The answer, or the request's body, is larger than so many bytes.
+    #[error("larger than {0} bytes")]
     TooLarge(u64),
     /// One side did not keep to HTTP.
     #[error("not understood: {0}")]
     Protocol(String),
+    /// Anything else.
+    #[error("{0}")]
+    Failed(String),
+    /// The answer leads elsewhere, and [`ok`](super::Response::ok) was asked.
+    #[error("status {status}, {}: redirects are not followed", leading(.location.as_deref()))]
+    Redirect {
+        /// The status, 300 to 399.
+        status: u16,
+        /// Where it leads.
+        location: Option<String>,
+    },
     /// The answer's status is not a success, and [`ok`](super::Response::ok)
     /// was asked.
     #[error("status {status}{}", excerpt(.body))]
@@ -61,6 +84,11 @@ pub enum Kind {
         /// The beginning of the body.
         body: String,
     },
+    /// The body is compressed, which nobody asked for.
+    #[error(
+        "the body has the encoding {0:?}, which was not asked for; a rule with `decompressed_bytes` undoes gzip and deflate"
+    )]
+    Encoded(String),
     /// The answer is not the JSON that was expected.
     #[error("the answer is not what was expected, {message}{}", excerpt(.body))]
     Json {
@@ -69,34 +97,9 @@ pub enum Kind {
         /// The beginning of the body.
         body: String,
     },
-}
-
-/// What took too long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Phase {
-    /// Setting up the connection.
-    Connect,
-    /// Waiting for the first byte of the answer.
-    FirstByte,
-    /// Waiting for more of the answer.
-    BetweenBytes,
-    /// The whole request.
-    Total,
-    /// Sending the request.
-    Send,
-}
-
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Connect => "while connecting",
-            Self::FirstByte => "before the answer began",
-            Self::BetweenBytes => "in the middle of the answer",
-            Self::Total => "before the answer was complete",
-            Self::Send => "while sending",
-        })
-    }
+    /// A list has more pages than were to be read.
+    #[error("there are more than {0} pages")]
+    Pages(usize),
 }
 
 impl Error {
@@ -107,7 +110,7 @@ impl Error {
         }
     }
 
-    /// What went wrong.
+    /// What went wrong. Texts are whole sentences, most of them of the host.
     pub fn kind(&self) -> &Kind {
         &self.kind
     }
@@ -115,7 +118,7 @@ impl Error {
     /// The status of the answer, where there was one that was not a success.
     pub fn status(&self) -> Option<u16> {
         match self.kind {
-            Kind::Status { status, .. } => Some(status),
+            Kind::Status { status, .. } | Kind::Redirect { status, .. } => Some(status),
             _ => None,
         }
     }
@@ -141,7 +144,7 @@ impl Kind {
     pub(crate) fn is_connection(&self) -> bool {
         matches!(
             self,
-            Self::Refused | Self::Unreachable(_) | Self::Timeout(_) | Self::Broken(_)
+            Self::Unresolved | Self::Unconnected(_) | Self::Timeout(_) | Self::Closed(_)
         )
     }
 }
@@ -180,20 +183,33 @@ fn excerpt(body: &str) -> String {
     }
 }
 
-/// The beginning of a body on one line, for people.
+fn leading(location: Option<&str>) -> String {
+    match location {
+        Some(location) => format!("which leads to {}", shown(location, 300)),
+        None => "which leads elsewhere and does not say where".to_owned(),
+    }
+}
+
+/// The beginning of a body on one line, for people; of what is no text only
+/// how much it is.
 pub(super) fn beginning(body: &[u8]) -> String {
     const CHARACTERS: usize = 200;
     let head = body
         .get(..body.len().min(4 * CHARACTERS))
         .unwrap_or_default();
-    let text = String::from_utf8_lossy(head);
-    let mut words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let cut = words.char_indices().nth(CHARACTERS).map(|(at, _)| at);
-    if let Some(at) = cut {
-        words.truncate(at);
+    let text = match std::str::from_utf8(head) {
+        Ok(text) => text,
+        // The cut may lie within a character.
+        Err(error) if error.error_len().is_none() && head.len() < body.len() => head
+            .get(..error.valid_up_to())
+            .and_then(|text| std::str::from_utf8(text).ok())
+            .unwrap_or_default(),
+        Err(_) => return format!("{} bytes that are no text", body.len()),
+    };
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut line = shown(&words, CHARACTERS);
+    if head.len() < body.len() && !line.ends_with('…') {
+        line.push('…');
     }
-    if cut.is_some() || head.len() < body.len() {
-        words.push('…');
-    }
-    words
+    line
 }

@@ -45,7 +45,7 @@ impl Method {
     }
 
     /// Whether a request without body must say that its length is zero.
-    pub(super) fn expects_body(self) -> bool {
+    pub(crate) fn expects_body(self) -> bool {
         matches!(self, Self::Post | Self::Put | Self::Patch)
     }
 }
@@ -56,39 +56,14 @@ impl std::fmt::Display for Method {
     }
 }
 
-/// How long the parts of a request may take. What is not set is left to the
-/// host, which has limits of its own that none of these can exceed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Timeouts {
-    /// Until the connection stands.
-    pub connect: Option<Duration>,
-    /// From sending the request to the first byte of the answer.
-    pub first_byte: Option<Duration>,
-    /// Between two parts of the answer's body.
-    pub between_bytes: Option<Duration>,
-    /// For the whole of one attempt. Noticed within a second.
-    pub total: Option<Duration>,
-}
-
-impl Timeouts {
-    /// The same limit for the connection, the first byte and between bytes.
-    pub fn each(limit: Duration) -> Self {
-        Self {
-            connect: Some(limit),
-            first_byte: Some(limit),
-            between_bytes: Some(limit),
-            total: None,
-        }
-    }
-}
-
 /// Everything of a request but its body.
 #[derive(Debug, Clone)]
 pub(crate) struct Head {
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) headers: Vec<(String, String)>,
-    pub(crate) timeouts: Timeouts,
+    /// For the whole of one attempt; what is not said is left to the host.
+    pub(crate) timeout: Option<Duration>,
 }
 
 /// What becomes of the answer's body.
@@ -104,7 +79,7 @@ pub(crate) enum Keep {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
-    pub(crate) headers: Vec<(String, Vec<u8>)>,
+    pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
     pub(crate) received: u64,
 }

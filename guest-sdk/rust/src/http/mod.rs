@@ -6,8 +6,8 @@
 //! # #[derive(serde::Deserialize)] struct Settings { workers: u32 }
 //! # fn f(cx: &Context) -> Result<(), Failure> {
 //! let api = cx.http().base("http://app:9000/api/v1")?.header("accept", "application/json");
-//! let settings: Settings = api.get("settings").query("of", "shop & co").send()?.ok()?.json()?;
-//! api.put("settings").json(&serde_json::json!({"workers": settings.workers + 1})).send()?.ok()?;
+//! let settings: Settings = api.get("settings").query("of", "shop & co").fetch_json()?;
+//! api.put("settings").json(&serde_json::json!({"workers": settings.workers + 1})).fetch()?;
 //! # Ok(()) }
 //! ```
 //!
@@ -19,9 +19,10 @@
 //! Connections are kept by the host and used again. The request header
 //! `connection: close` asks for a fresh one that is closed afterwards.
 //!
-//! It stands on WASI's HTTP interface directly: existing clients for it weigh
-//! two to five times as much, and some lose answers when a request has no
-//! body.
+//! A request is one call of the host: whole request in, whole answer out. Many
+//! at once, in a [`Batch`], stand on WASI's HTTP interface directly: existing
+//! clients for it weigh two to five times as much, and some lose answers when a
+//! request has no body.
 
 mod batch;
 mod client;
@@ -29,6 +30,7 @@ mod date;
 mod defaults;
 pub(crate) mod error;
 pub(crate) mod message;
+mod paging;
 mod prepared;
 mod request;
 mod response;
@@ -38,8 +40,9 @@ pub(crate) mod url;
 pub use self::{
     batch::{Batch, Completed},
     client::Client,
-    error::{Error, Kind, Phase},
-    message::{Method, Timeouts},
+    error::{Error, Kind},
+    message::Method,
+    paging::{Next, Page},
     prepared::Prepared,
     request::Request,
     response::Response,

@@ -3,17 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    error::{Error, Kind, Phase},
+    error::{Error, Kind},
     message::Keep,
-    response::Response,
 };
 use crate::{
     access::Access,
     host::{Host as _, Id},
 };
-
-/// How often a blocking request asks whether the call is still wanted.
-const CHECK: Duration = Duration::from_secs(1);
 
 /// A request that can be sent many times; from [`Request::prepare`](super::Request::prepare).
 pub struct Prepared {
@@ -47,37 +43,6 @@ impl Prepared {
 
     pub(super) fn error(&self, kind: Kind) -> Error {
         Error::new(&self.label, kind)
-    }
-
-    pub(super) fn exchange(&self, host: &Access) -> Result<Response, Error> {
-        let start = self.total.map(|total| (host.now(), total));
-        let exchange = self.start().map_err(|kind| self.error(kind))?;
-        let give_up = |kind| {
-            host.http_abort(exchange);
-            self.error(kind)
-        };
-        let mut ready = Vec::with_capacity(1);
-        loop {
-            let now = host.now();
-            let mut deadline = now + CHECK;
-            if let Some((began, total)) = start {
-                if now >= began + total {
-                    return Err(give_up(Kind::Timeout(Phase::Total)));
-                }
-                deadline = deadline.min(began + total);
-            }
-            ready.clear();
-            host.http_wait(&[exchange], Some(deadline), &mut ready);
-            if ready.is_empty() {
-                host.check()
-                    .map_err(|cancelled| give_up(cancelled.into()))?;
-            } else if let Some(outcome) = host.http_advance(exchange) {
-                return match outcome {
-                    Ok(reply) => Ok(Response::new(&self.label, reply)),
-                    Err(kind) => Err(self.error(kind)),
-                };
-            }
-        }
     }
 }
 

@@ -5,21 +5,22 @@
 
 use std::{sync::Arc, time::Duration};
 
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     defaults::Defaults,
     error::{Error, Kind},
-    message::{Head, Keep, Method, Timeouts},
+    message::{Head, Keep, Method},
+    paging::{Next, Page},
     prepared::Prepared,
     response::Response,
     retry::Retry,
-    url::Url,
+    url::{self, Url},
 };
 use crate::{access::Access, host::Host as _};
 
 /// A request that is being built; from [`Client`](super::Client).
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct Request {
     host: Access,
@@ -28,7 +29,7 @@ pub struct Request {
     url: Url,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
-    timeouts: Timeouts,
+    timeout: Option<Duration>,
     retry: Retry,
     mistake: Option<String>,
 }
@@ -50,6 +51,10 @@ impl Request {
                 (nowhere, Some(mistake))
             }
         };
+        let mut url = url;
+        for (name, value) in &defaults.query {
+            url.push_query(name, value);
+        }
         Self {
             host: host.clone(),
             max_body: defaults.max_body,
@@ -57,7 +62,7 @@ impl Request {
             url,
             headers: defaults.headers.clone(),
             body: Vec::new(),
-            timeouts: defaults.timeouts,
+            timeout: defaults.timeout,
             retry: defaults.retry.clone(),
             mistake,
         }
@@ -84,6 +89,23 @@ impl Request {
         self.header("content-type", media_type)
     }
 
+    /// Sets the body to names and values, as a form sends them
+    /// (`application/x-www-form-urlencoded`).
+    ///
+    /// ```
+    /// # fn f(cx: &servo_driver::Context) -> Result<(), servo_driver::Failure> {
+    /// let form = [("query", "up == 1"), ("step", "15")];
+    /// cx.http().post("http://prometheus:9090/api/v1/query").form(form).fetch()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn form<N: AsRef<str>, V: ToString>(
+        self,
+        fields: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        let body = url::form(fields);
+        self.body("application/x-www-form-urlencoded", body)
+    }
+
     /// Sets the body to a value, as JSON. A media type that was set before
     /// stays.
     pub fn json<T: Serialize + ?Sized>(mut self, value: &T) -> Self {
@@ -101,15 +123,9 @@ impl Request {
         self.header("content-type", "application/json")
     }
 
-    /// Sets how long the parts of this request may take.
-    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
-        self.timeouts = timeouts;
-        self
-    }
-
     /// Sets how long one attempt may take in all.
     pub fn timeout(mut self, total: Duration) -> Self {
-        self.timeouts.total = Some(total);
+        self.timeout = Some(total);
         self
     }
 
@@ -119,29 +135,136 @@ impl Request {
         self
     }
 
-    /// Sends it and waits for the whole answer, with any status. Pauses
-    /// between attempts, and the wait itself, end when the call is cancelled.
+    /// Sends it and waits for the whole answer, with any status. What passes
+    /// by itself is tried again, see [`Retry`]; the pauses between attempts end
+    /// when the call is cancelled.
     ///
     /// # Errors
     ///
     /// [`Error`], whose [`kind`](Error::kind) says why there is no answer.
     pub fn send(self) -> Result<Response, Error> {
-        let (host, method, retry) = (self.host.clone(), self.method, self.retry.clone());
-        let prepared = self.prepare()?;
-        let mut attempt = 1;
+        let label = self.label();
+        let error = |kind| Error::new(&label, kind);
+        if let Some(mistake) = self.mistake {
+            return Err(Error::new(
+                &self.method.as_str().into(),
+                Kind::Invalid(mistake),
+            ));
+        }
+        let host = self.host;
+        let mut head = Head {
+            method: self.method,
+            url: self.url,
+            headers: self.headers,
+            timeout: self.timeout,
+        };
+        let mut attempts = self.retry.begin(self.method, &host);
         loop {
-            let outcome = prepared.exchange(&host);
-            let Some(pause) = retry.pause(method, attempt, &outcome, &host) else {
+            head.timeout = attempts.limit(self.timeout, &host);
+            let sent = host.http_send(&head, &self.body, self.max_body);
+            let outcome = match sent {
+                Ok(reply) => Ok(Response::new(&label, reply)),
+                // The host gives up what a cancelled call waits for.
+                Err(_) if host.check().is_err() => Err(error(Kind::Cancelled)),
+                Err(kind) => Err(error(kind)),
+            };
+            let Some(pause) = attempts.pause(&outcome, &host) else {
                 return outcome;
             };
-            log::debug!(
-                "{}: attempt {attempt} failed, again in {pause:.1?}",
-                prepared.label
-            );
+            log::debug!("{label}: tried in vain, again in {pause:.1?}");
             host.wait(pause)
-                .map_err(|cancelled| prepared.error(cancelled.into()))?;
-            attempt += 1;
+                .map_err(|cancelled| error(cancelled.into()))?;
         }
+    }
+
+    /// Sends it and waits for an answer that is a success.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send) and [`Response::ok`].
+    pub fn fetch(self) -> Result<Response, Error> {
+        self.send()?.ok()
+    }
+
+    /// Sends it and waits for the value that a success brings.
+    ///
+    /// ```
+    /// # #[derive(serde::Deserialize)] struct Settings { workers: u32 }
+    /// # fn f(cx: &servo_driver::Context) -> Result<u32, servo_driver::Failure> {
+    /// let settings: Settings = cx.http().get("http://app:9000/settings").fetch_json()?;
+    /// # Ok(settings.workers) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`fetch`](Self::fetch) and [`Response::json`].
+    pub fn fetch_json<T: DeserializeOwned>(self) -> Result<T, Error> {
+        self.fetch()?.json()
+    }
+
+    /// Sends it and waits for the text that a success brings.
+    ///
+    /// # Errors
+    ///
+    /// As [`fetch`](Self::fetch) and [`Response::text`].
+    pub fn fetch_text(self) -> Result<String, Error> {
+        self.fetch()?.text()
+    }
+
+    /// Reads a list that comes in pages: sends the request, and then what
+    /// `next` says after each page, until it says nothing.
+    ///
+    /// ```
+    /// # use servo_driver::{Context, Failure, http::Next};
+    /// # #[derive(serde::Deserialize)] struct Hosts { items: Vec<String>, cursor: Option<String> }
+    /// # fn f(cx: &Context) -> Result<(), Failure> {
+    /// let request = cx.http().get("http://inventory/hosts").query("limit", 100);
+    /// // A cursor in the body …
+    /// let pages = request.clone().pages::<Hosts>(50, |page| {
+    ///     page.value.cursor.as_ref().map(|cursor| Next::query("cursor", cursor))
+    /// })?;
+    /// // … a link in the head, or numbers.
+    /// let pages = request.clone().pages::<Hosts>(50, |page| page.link_next())?;
+    /// let pages = request.pages::<Hosts>(50, |page| {
+    ///     (page.value.items.len() == 100).then(|| Next::query("page", page.number + 1))
+    /// })?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`fetch_json`](Self::fetch_json), and [`Kind::Pages`] when there are
+    /// more than `most` pages: a list that does not end is a mistake of one
+    /// side, and half of one would be taken for the whole.
+    pub fn pages<T: DeserializeOwned>(
+        self,
+        most: usize,
+        mut next: impl FnMut(&Page<'_, T>) -> Option<Next>,
+    ) -> Result<Vec<T>, Error> {
+        let mut pages = Vec::new();
+        let mut request = self;
+        loop {
+            let response = request.clone().fetch()?;
+            let value: T = response.json()?;
+            let then = next(&Page {
+                number: pages.len() + 1,
+                value: &value,
+                response: &response,
+            });
+            pages.push(value);
+            let Some(then) = then else { return Ok(pages) };
+            if pages.len() >= most {
+                return Err(Error::new(&request.label(), Kind::Pages(most)));
+            }
+            match then.apply(&request.url) {
+                Ok(url) => request.url = url,
+                Err(mistake) => request.mistake = Some(mistake),
+            }
+        }
+    }
+
+    fn label(&self) -> Arc<str> {
+        format!("{} {}", self.method, self.url).into()
     }
 
     /// Hands the request to the host without sending it, to send it many times
@@ -151,7 +274,7 @@ impl Request {
     ///
     /// [`Kind::Invalid`] when it cannot be built.
     pub fn prepare(self) -> Result<Prepared, Error> {
-        let label: Arc<str> = format!("{} {}", self.method, self.url).into();
+        let label = self.label();
         if let Some(mistake) = self.mistake {
             return Err(Error::new(
                 &self.method.as_str().into(),
@@ -166,7 +289,7 @@ impl Request {
             method: self.method,
             url: self.url,
             headers,
-            timeouts: self.timeouts,
+            timeout: self.timeout,
         };
         let host = self.host;
         match host.http_prepare(&head) {
@@ -175,7 +298,7 @@ impl Request {
                 id,
                 label,
                 body: self.body,
-                total: self.timeouts.total,
+                total: self.timeout,
                 keep: Keep::UpTo(self.max_body),
             }),
             Err(kind) => Err(Error::new(&label, kind)),

@@ -78,8 +78,60 @@ impl Url {
         })
     }
 
+    /// What a reference in an answer to this address means (RFC 3986, without
+    /// steps upwards): `?b` keeps the path, `/b` replaces it, `b` its last part.
+    pub(crate) fn resolve(&self, reference: &str) -> Result<Self, String> {
+        let reference = reference.split('#').next().unwrap_or_default();
+        if reference.contains("://") {
+            return Self::parse(reference);
+        }
+        let kept = match reference.bytes().next() {
+            _ if reference.starts_with("//") => {
+                let scheme = if self.https { "https:" } else { "http:" };
+                return Self::parse(&format!("{scheme}{reference}"));
+            }
+            None => &self.path_and_query,
+            Some(b'?') => self.path(),
+            Some(b'/') => "",
+            Some(_) => self.path().rsplit_once('/').map_or("/", |(folder, last)| {
+                let path = self.path();
+                path.get(..path.len() - last.len()).unwrap_or(folder)
+            }),
+        };
+        let mut joined = kept.to_owned();
+        push_path(&mut joined, reference);
+        Ok(Self {
+            path_and_query: joined,
+            ..self.clone()
+        })
+    }
+
+    /// The whole address.
+    #[cfg_attr(target_arch = "wasm32", allow(dead_code))]
+    pub(crate) fn whole(&self) -> String {
+        let scheme = if self.https { "https" } else { "http" };
+        format!("{scheme}://{}{}", self.authority, self.path_and_query)
+    }
+
     pub(crate) fn path(&self) -> &str {
         self.path_and_query.split('?').next().unwrap_or("/")
+    }
+
+    /// Puts the value there instead of those of the same name.
+    pub(crate) fn set_query(&mut self, name: &str, value: &str) {
+        let encoded = segment(name);
+        if let Some((path, query)) = self.path_and_query.split_once('?') {
+            let others: Vec<_> = query
+                .split('&')
+                .filter(|pair| {
+                    let other = pair.split('=').next().unwrap_or_default();
+                    !pair.is_empty() && other != encoded && other != name
+                })
+                .collect();
+            let mark = if others.is_empty() { "" } else { "?" };
+            self.path_and_query = format!("{path}{mark}{}", others.join("&"));
+        }
+        self.push_query(name, value);
     }
 
     pub(crate) fn push_query(&mut self, name: &str, value: &str) {
@@ -101,6 +153,20 @@ impl fmt::Display for Url {
         let scheme = if self.https { "https" } else { "http" };
         write!(f, "{scheme}://{}{}", self.authority, self.path())
     }
+}
+
+/// Names and values as the body of a form.
+pub(super) fn form<N: AsRef<str>, V: ToString>(fields: impl IntoIterator<Item = (N, V)>) -> String {
+    let mut body = String::new();
+    for (name, value) in fields {
+        if !body.is_empty() {
+            body.push('&');
+        }
+        push_encoded(&mut body, name.as_ref());
+        body.push('=');
+        push_encoded(&mut body, &value.to_string());
+    }
+    body
 }
 
 /// Encodes a text so that it stands for itself in one segment of a path.
@@ -235,6 +301,52 @@ mod tests {
         url.push_query("é", "%");
         assert_eq!(url.path_and_query, "/q?of=a%26b%3Dc%20d&%C3%A9=%25");
         assert_eq!(url.to_string(), "http://h/q");
+    }
+
+    #[test]
+    fn references_are_resolved() {
+        for (reference, whole) in [
+            ("", "http://h/api/x?page=1"),
+            ("?page=2", "http://h/api/x?page=2"),
+            ("/other?page=2#top", "http://h/other?page=2"),
+            ("y", "http://h/api/y"),
+            ("//g/z", "http://g/z"),
+            ("https://g:1/z", "https://g:1/z"),
+        ] {
+            let url = Url::parse("http://h/api/x?page=1").unwrap();
+            assert_eq!(
+                url.resolve(reference).unwrap().whole(),
+                whole,
+                "{reference}"
+            );
+        }
+        assert!(
+            Url::parse("http://h/")
+                .unwrap()
+                .resolve("ftp://x/")
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn a_value_of_the_query_is_replaced() {
+        for (before, after) in [
+            ("http://h/x", "/x?c%26=2"),
+            ("http://h/x?c%26=1", "/x?c%26=2"),
+            ("http://h/x?a=1&c%26=1&b=2", "/x?a=1&b=2&c%26=2"),
+        ] {
+            let mut url = Url::parse(before).unwrap();
+            url.set_query("c&", "2");
+            assert_eq!(url.path_and_query, after, "{before}");
+        }
+    }
+
+    #[test]
+    fn forms_are_encoded() {
+        assert_eq!(
+            form([("a", "x=1&y"), ("b c", "ü")]),
+            "a=x%3D1%26y&b%20c=%C3%BC"
+        );
     }
 
     #[test]

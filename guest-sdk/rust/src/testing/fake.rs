@@ -3,6 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
+    path::PathBuf,
     time::Duration,
 };
 
@@ -19,6 +20,9 @@ use crate::{
     store::error as store,
 };
 
+/// How long a cancelled call may go on, as the host has it.
+const GRACE: Duration = Duration::from_secs(5);
+
 /// When the test begins: 2023-11-14 22:13:20 UTC.
 const EPOCH: Duration = Duration::from_secs(1_700_000_000);
 
@@ -29,6 +33,7 @@ pub(crate) struct Fake {
     pub(super) server: RefCell<Server>,
     pub(super) store: RefCell<BTreeMap<String, String>>,
     pub(super) actions: RefCell<BTreeMap<String, actions::Output>>,
+    pub(super) folders: RefCell<BTreeMap<String, PathBuf>>,
     pub(super) reports: RefCell<Vec<Report>>,
     pub(super) cancel_after: Cell<Option<usize>>,
     pub(super) cancel_at: Cell<Option<Duration>>,
@@ -43,6 +48,7 @@ impl Default for Fake {
             server: RefCell::default(),
             store: RefCell::default(),
             actions: RefCell::default(),
+            folders: RefCell::default(),
             reports: RefCell::default(),
             cancel_after: Cell::default(),
             cancel_at: Cell::default(),
@@ -160,6 +166,10 @@ impl Host for Fake {
         Ok(self.store.borrow().keys().cloned().collect())
     }
 
+    fn folder(&self, name: &str) -> Option<PathBuf> {
+        self.folders.borrow().get(name).cloned()
+    }
+
     fn run_action(
         &self,
         name: &str,
@@ -168,6 +178,27 @@ impl Host for Fake {
         let actions = self.actions.borrow();
         let denied = || actions::Error::Denied(format!("there is no action {name:?}"));
         actions.get(name).cloned().ok_or_else(denied)
+    }
+
+    /// Until the answer, the request's own limit, or the end of a cancelled
+    /// call's grace; whichever comes first.
+    fn http_send(&self, head: &Head, body: &[u8], most: u64) -> Result<Reply, Kind> {
+        let began = self.clock.get();
+        let (at, outcome) = self.server.borrow_mut().exchange(head, body, most, began);
+        let late = head.timeout.map(|limit| began + limit);
+        let dropped = self.cancel_at.get().map(|at| at.max(began) + GRACE);
+        let first = [late, dropped].into_iter().flatten().min();
+        let end = first.map_or(at, |first| first.min(at));
+        self.clock.set(self.clock.get().max(end));
+        if end == at {
+            return outcome;
+        }
+        Err(match late {
+            Some(late) if late == end => {
+                Kind::Timeout("timed out: the request's own limit".to_owned())
+            }
+            _ => Kind::Failed("the call is over".to_owned()),
+        })
     }
 
     fn http_prepare(&self, head: &Head) -> Result<Id, Kind> {

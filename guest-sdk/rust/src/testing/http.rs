@@ -75,9 +75,7 @@ impl Reply {
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         if let Ok(reply) = &mut self.outcome {
-            reply
-                .headers
-                .push((name.to_owned(), value.as_bytes().to_vec()));
+            reply.headers.push((name.to_owned(), value.to_owned()));
         }
         self
     }
@@ -108,8 +106,8 @@ pub struct Sent {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
-    /// How long its parts may take.
-    pub timeouts: message::Timeouts,
+    /// How long it may take.
+    pub timeout: Option<Duration>,
 }
 
 impl Sent {
@@ -158,18 +156,20 @@ impl Server {
         self.handlers.push((method, url.to_owned(), handler));
     }
 
+    /// Answers a request: when, and how.
+    pub(super) fn exchange(
+        &mut self,
+        head: &Head,
+        body: &[u8],
+        most: u64,
+        now: Duration,
+    ) -> (Duration, Result<message::Reply, Kind>) {
+        let sent = Rc::new(sent(head, body));
+        self.answer(&sent, Keep::UpTo(most), now)
+    }
+
     pub(super) fn prepare(&mut self, head: &Head) -> Id {
-        let scheme = if head.url.https { "https" } else { "http" };
-        self.prepared.push(Rc::new(Sent {
-            method: head.method,
-            url: format!(
-                "{scheme}://{}{}",
-                head.url.authority, head.url.path_and_query
-            ),
-            headers: head.headers.clone(),
-            body: Vec::new(),
-            timeouts: head.timeouts,
-        }));
+        self.prepared.push(Rc::new(sent(head, &[])));
         self.prepared.len() - 1
     }
 
@@ -182,8 +182,20 @@ impl Server {
                 ..(*sent).clone()
             });
         }
-        self.requests.push(Rc::clone(&sent));
-        let reply = self.reply(&sent);
+        let answer = self.answer(&sent, keep, now);
+        self.next += 1;
+        self.running.insert(self.next, answer);
+        self.next
+    }
+
+    fn answer(
+        &mut self,
+        sent: &Rc<Sent>,
+        keep: Keep,
+        now: Duration,
+    ) -> (Duration, Result<message::Reply, Kind>) {
+        self.requests.push(Rc::clone(sent));
+        let reply = self.reply(sent);
         let outcome = reply.outcome.and_then(|reply| match keep {
             Keep::UpTo(limit) if reply.received > limit => Err(Kind::TooLarge(limit)),
             Keep::UpTo(_) => Ok(reply),
@@ -193,9 +205,7 @@ impl Server {
                 ..reply
             }),
         });
-        self.next += 1;
-        self.running.insert(self.next, (now + reply.takes, outcome));
-        self.next
+        (now + reply.takes, outcome)
     }
 
     #[allow(clippy::panic)]
@@ -231,7 +241,7 @@ impl Server {
     }
 
     pub(super) fn finish(&mut self, id: Id) -> Result<message::Reply, Kind> {
-        let gone = || Err(Kind::Broken("the exchange is over".to_owned()));
+        let gone = || Err(Kind::Closed("the exchange is over".to_owned()));
         self.running
             .remove(&id)
             .map_or_else(gone, |(_, outcome)| outcome)
@@ -250,6 +260,16 @@ impl Server {
             .iter()
             .map(|(method, url, _)| format!("{method} {url}"))
             .collect()
+    }
+}
+
+fn sent(head: &Head, body: &[u8]) -> Sent {
+    Sent {
+        method: head.method,
+        url: head.url.whole(),
+        headers: head.headers.clone(),
+        body: body.to_vec(),
+        timeout: head.timeout,
     }
 }
 

@@ -19,7 +19,7 @@
 //! #         Ok(Step::wait(Duration::from_secs(60), ()))
 //! #     }
 //! #     fn resume(config: &Config, _: &MeasureRequest, _: (), cx: &Context) -> Result<Step<Measurement, ()>, Failure> {
-//! #         let ms: f64 = cx.http().get(&config.url).send()?.ok()?.json()?;
+//! #         let ms: f64 = cx.http().get_json(&config.url)?;
 //! #         Ok(Step::done(Measurement::new([model::Sample::single("latency", ms)])))
 //! #     }
 //! # }
@@ -171,6 +171,14 @@ impl Host {
             .actions
             .borrow_mut()
             .insert(name.to_owned(), output);
+        self
+    }
+
+    /// Grants a folder: what the driver finds under this name lies at `path`.
+    #[must_use]
+    pub fn folder(self, name: &str, path: impl Into<std::path::PathBuf>) -> Self {
+        let folders = &self.fake.folders;
+        folders.borrow_mut().insert(name.to_owned(), path.into());
         self
     }
 

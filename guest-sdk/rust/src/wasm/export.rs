@@ -102,7 +102,7 @@ impl<D: Adjust> adjust_world::Guest for AdjustExport<D> {
 
 fn context(app: &str) -> Context {
     logger::install();
-    Context::new(Rc::new(Imports::default()), app)
+    Context::new(Rc::new(Imports), app)
 }
 
 fn measure_request(request: measure_world::MeasureRequest) -> Result<MeasureRequest, Failure> {

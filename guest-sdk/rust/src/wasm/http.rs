@@ -6,7 +6,7 @@
 //! reading it; and a body's stream is dropped before the body, and that before
 //! the response. Fields of a struct are dropped in the order they are declared.
 
-use std::time::Duration;
+use std::{cell::RefCell, time::Duration};
 
 use wasip2::{
     clocks::monotonic_clock,
@@ -14,8 +14,7 @@ use wasip2::{
         outgoing_handler,
         types::{
             ErrorCode, Fields, FutureIncomingResponse, HeaderError, IncomingBody, IncomingResponse,
-            Method as WasiMethod, OutgoingBody, OutgoingRequest, RequestOptions, Scheme,
-            http_error_code,
+            Method as WasiMethod, OutgoingBody, OutgoingRequest, Scheme, http_error_code,
         },
     },
     io::{
@@ -27,8 +26,8 @@ use wasip2::{
 use crate::{
     host::Id,
     http::{
-        error::{Kind, Phase},
-        message::{Head, Keep, Method, Reply, Timeouts},
+        error::Kind,
+        message::{Head, Keep, Method, Reply},
     },
 };
 
@@ -52,7 +51,6 @@ struct Template {
     authority: String,
     path_and_query: String,
     headers: Fields,
-    timeouts: Timeouts,
 }
 
 struct Exchange {
@@ -78,6 +76,49 @@ struct Reader {
     _response: IncomingResponse,
 }
 
+thread_local! {
+    static EXCHANGES: RefCell<Exchanges> = RefCell::default();
+}
+
+/// Does something with the exchanges of this instance. They stand apart from
+/// everything that a driver without them holds.
+pub(super) fn with<T>(act: impl FnOnce(&mut Exchanges) -> T) -> T {
+    EXCHANGES.with_borrow_mut(act)
+}
+
+/// A whole exchange, for hosts whose `fetch` does not answer yet.
+pub(super) fn send(head: &Head, body: &[u8], most: u64) -> Result<Reply, Kind> {
+    let mut head = head.clone();
+    if !body.is_empty() || head.method.expects_body() {
+        let length = body.len().to_string();
+        head.headers.push(("content-length".to_owned(), length));
+    }
+    with(|exchanges| {
+        let prepared = exchanges.prepare(&head)?;
+        let started = exchanges.start(prepared, body, Keep::UpTo(most));
+        exchanges.forget(prepared);
+        let id = started?;
+        let now = || Duration::from_nanos(monotonic_clock::now());
+        let deadline = head.timeout.map(|limit| now() + limit);
+        let mut ready = Vec::with_capacity(1);
+        loop {
+            ready.clear();
+            exchanges.wait(&[id], deadline, &mut ready);
+            if !ready.is_empty()
+                && let Some(outcome) = exchanges.advance(id)
+            {
+                return outcome;
+            }
+            if deadline.is_some_and(|deadline| now() >= deadline) {
+                exchanges.abort(id);
+                return Err(Kind::Timeout(
+                    "timed out: the request's own limit".to_owned(),
+                ));
+            }
+        }
+    })
+}
+
 impl Exchanges {
     pub(super) fn prepare(&mut self, head: &Head) -> Result<Id, Kind> {
         let headers = Fields::new();
@@ -101,7 +142,6 @@ impl Exchanges {
             authority: head.url.authority.clone(),
             path_and_query: head.url.path_and_query.clone(),
             headers,
-            timeouts: head.timeouts,
         }))
     }
 
@@ -134,8 +174,7 @@ impl Exchanges {
         } else {
             request.body().ok()
         };
-        let options = options(&template.timeouts);
-        let future = outgoing_handler::handle(request, options).map_err(|code| kind(&code))?;
+        let future = outgoing_handler::handle(request, None).map_err(|code| kind(&code))?;
         if let Some(outgoing) = outgoing {
             write(outgoing, body);
         }
@@ -217,7 +256,7 @@ impl Exchange {
             let response = match future.get()? {
                 Ok(Ok(response)) => response,
                 Ok(Err(code)) => return Some(Err(kind(&code))),
-                Err(()) => return Some(Err(Kind::Broken("the answer was taken".to_owned()))),
+                Err(()) => return Some(Err(Kind::Closed("the answer was taken".to_owned()))),
             };
             match Self::open(response, self.keep) {
                 Ok(phase) => self.phase = phase,
@@ -241,7 +280,7 @@ impl Exchange {
                 Err(StreamError::Closed) => return Some(Ok(std::mem::take(reply))),
                 Err(StreamError::LastOperationFailed(error)) => {
                     let kind = http_error_code(&error)
-                        .map_or_else(|| Kind::Broken(error.to_debug_string()), |code| kind(&code));
+                        .map_or_else(|| Kind::Closed(error.to_debug_string()), |code| kind(&code));
                     return Some(Err(kind));
                 }
             }
@@ -256,10 +295,10 @@ impl Exchange {
     fn open(response: IncomingResponse, keep: Keep) -> Result<Phases, Kind> {
         let status = response.status();
         let headers = match keep {
-            Keep::UpTo(_) => response.headers().entries(),
+            Keep::UpTo(_) => text(response.headers().entries()),
             Keep::Count => Vec::new(),
         };
-        let gone = |()| Kind::Broken("the answer has no body".to_owned());
+        let gone = |()| Kind::Closed("the answer has no body".to_owned());
         let body = response.consume().map_err(gone)?;
         let stream = body.stream().map_err(gone)?;
         Ok(Phases::Body {
@@ -278,6 +317,13 @@ impl Exchange {
     }
 }
 
+fn text(headers: Vec<(String, Vec<u8>)>) -> Vec<(String, String)> {
+    headers
+        .into_iter()
+        .map(|(name, value)| (name, String::from_utf8_lossy(&value).into_owned()))
+        .collect()
+}
+
 /// Sends a body whole. Errors are left to the answer.
 fn write(outgoing: OutgoingBody, body: &[u8]) {
     if let Ok(stream) = outgoing.write() {
@@ -288,26 +334,6 @@ fn write(outgoing: OutgoingBody, body: &[u8]) {
         }
     }
     let _ = OutgoingBody::finish(outgoing, None);
-}
-
-fn options(timeouts: &Timeouts) -> Option<RequestOptions> {
-    if timeouts
-        .connect
-        .or(timeouts.first_byte)
-        .or(timeouts.between_bytes)
-        .is_none()
-    {
-        return None;
-    }
-    let nanos = |limit: Option<Duration>| {
-        limit.map(|limit| u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX))
-    };
-    let options = RequestOptions::new();
-    // A host that does not know one of these has a limit of its own.
-    let _ = options.set_connect_timeout(nanos(timeouts.connect));
-    let _ = options.set_first_byte_timeout(nanos(timeouts.first_byte));
-    let _ = options.set_between_bytes_timeout(nanos(timeouts.between_bytes));
-    Some(options)
 }
 
 fn method(method: Method) -> WasiMethod {
@@ -334,30 +360,28 @@ fn kind(code: &ErrorCode) -> Kind {
         )),
         ErrorCode::InternalError(Some(text)) => Kind::Protocol(text.clone()),
         ErrorCode::ConnectionLimitReached => {
-            Kind::Exhausted("too many requests at once (`limits.concurrent_requests`)".to_owned())
+            Kind::Exhausted("a limit is reached: too many requests at once (`limits.concurrent_requests`) or in a second (`request_rate`, or `rate` of the rule)".to_owned())
         }
-        ErrorCode::ConnectionRefused => Kind::Refused,
-        ErrorCode::DnsTimeout => Kind::Unreachable("looking up the name timed out".to_owned()),
-        ErrorCode::DnsError(_) | ErrorCode::DestinationNotFound => {
-            Kind::Unreachable("the name has no address".to_owned())
-        }
+        ErrorCode::ConnectionRefused => Kind::Unconnected("no connection: connection refused".to_owned()),
+        ErrorCode::DnsTimeout => Kind::Timeout("timed out: looking up the name".to_owned()),
+        ErrorCode::DnsError(_) | ErrorCode::DestinationNotFound => Kind::Unresolved,
         ErrorCode::DestinationUnavailable | ErrorCode::DestinationIpUnroutable => {
-            Kind::Unreachable("there is no way to the address".to_owned())
+            Kind::Unconnected("no connection: there is no way to the address".to_owned())
         }
-        ErrorCode::ConnectionTimeout => Kind::Timeout(Phase::Connect),
-        ErrorCode::HttpResponseTimeout => Kind::Timeout(Phase::FirstByte),
-        ErrorCode::ConnectionReadTimeout => Kind::Timeout(Phase::BetweenBytes),
-        ErrorCode::ConnectionWriteTimeout => Kind::Timeout(Phase::Send),
-        ErrorCode::ConnectionTerminated => Kind::Broken("closed by the other side".to_owned()),
-        ErrorCode::HttpResponseIncomplete => Kind::Broken("a part is missing".to_owned()),
+        ErrorCode::ConnectionTimeout => Kind::Timeout("timed out: connecting".to_owned()),
+        ErrorCode::HttpResponseTimeout => Kind::Timeout("timed out: before the answer began".to_owned()),
+        ErrorCode::ConnectionReadTimeout => Kind::Timeout("timed out: in the middle of the answer".to_owned()),
+        ErrorCode::ConnectionWriteTimeout => Kind::Timeout("timed out: sending".to_owned()),
+        ErrorCode::ConnectionTerminated => Kind::Closed("the connection was closed by the other side".to_owned()),
+        ErrorCode::HttpResponseIncomplete => Kind::Closed("the connection ended before the answer did".to_owned()),
         ErrorCode::TlsCertificateError => {
-            Kind::Tls("the certificate is not one the host trusts for this name".to_owned())
+            Kind::Tls("no protected connection: the certificate is not one the host trusts for this name".to_owned())
         }
         ErrorCode::TlsProtocolError | ErrorCode::TlsAlertReceived(_) => {
-            Kind::Tls("the two sides do not agree".to_owned())
+            Kind::Tls("no protected connection: the two sides do not agree".to_owned())
         }
         ErrorCode::HttpResponseBodySize(size) => Kind::TooLarge(size.unwrap_or_default()),
-        ErrorCode::HttpRequestBodySize(_) => Kind::Exhausted("the size of a request".to_owned()),
+        ErrorCode::HttpRequestBodySize(_) => Kind::Exhausted("the request is larger than allowed".to_owned()),
         ErrorCode::HttpProtocolError => Kind::Protocol("the answer is not HTTP".to_owned()),
         ErrorCode::HttpResponseHeaderSectionSize(_) | ErrorCode::HttpResponseHeaderSize(_) => {
             Kind::Protocol("the answer's headers are too large".to_owned())

@@ -1,13 +1,13 @@
 //! The host as a component sees it: the contract's imports and WASI.
 
 use std::{
-    cell::RefCell,
+    path::PathBuf,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use wasip2::{clocks::monotonic_clock, random::random::get_random_u64};
+use wasip2::{clocks::monotonic_clock, filesystem::preopens, random::random::get_random_u64};
 
-use super::http::Exchanges;
+use super::http;
 use crate::{
     actions::outcome as actions,
     bindings::servo::driver as imports,
@@ -21,11 +21,10 @@ use crate::{
     store::error as store,
 };
 
-/// The imports.
+/// The imports. It holds nothing: what it held would be dropped in every
+/// driver, and so imported by every driver, whether it is used or not.
 #[derive(Default)]
-pub(crate) struct Imports {
-    http: RefCell<Exchanges>,
-}
+pub(crate) struct Imports;
 
 impl Host for Imports {
     fn config(&self) -> String {
@@ -85,6 +84,13 @@ impl Host for Imports {
         imports::state::keys().map_err(store_error)
     }
 
+    fn folder(&self, name: &str) -> Option<PathBuf> {
+        let path = format!("/{name}");
+        let granted = preopens::get_directories();
+        let found = granted.iter().any(|(_, seen)| *seen == path);
+        found.then(|| path.into())
+    }
+
     fn run_action(
         &self,
         name: &str,
@@ -107,28 +113,32 @@ impl Host for Imports {
         }
     }
 
+    fn http_send(&self, head: &Head, body: &[u8], most: u64) -> Result<Reply, Kind> {
+        http::send(head, body, most)
+    }
+
     fn http_prepare(&self, head: &Head) -> Result<Id, Kind> {
-        self.http.borrow_mut().prepare(head)
+        http::with(|exchanges| exchanges.prepare(head))
     }
 
     fn http_forget(&self, prepared: Id) {
-        self.http.borrow_mut().forget(prepared);
+        http::with(|exchanges| exchanges.forget(prepared));
     }
 
     fn http_start(&self, prepared: Id, body: &[u8], keep: Keep) -> Result<Id, Kind> {
-        self.http.borrow_mut().start(prepared, body, keep)
+        http::with(|exchanges| exchanges.start(prepared, body, keep))
     }
 
     fn http_wait(&self, exchanges: &[Id], deadline: Option<Duration>, ready: &mut Vec<usize>) {
-        self.http.borrow_mut().wait(exchanges, deadline, ready);
+        http::with(|running| running.wait(exchanges, deadline, ready));
     }
 
     fn http_advance(&self, exchange: Id) -> Option<Result<Reply, Kind>> {
-        self.http.borrow_mut().advance(exchange)
+        http::with(|exchanges| exchanges.advance(exchange))
     }
 
     fn http_abort(&self, exchange: Id) {
-        self.http.borrow_mut().abort(exchange);
+        http::with(|exchanges| exchanges.abort(exchange));
     }
 }
 
