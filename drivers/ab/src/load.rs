@@ -111,7 +111,7 @@ impl Tally {
                 self.latencies.record(done.elapsed);
                 Ok(())
             }
-            Err(error) if matches!(error.kind(), Kind::Denied(_) | Kind::Exhausted(_)) => {
+            Err(error) if is_ours(error.kind()) => {
                 let after = self.completed;
                 Err(Failure::from(error).context(format!("the load stopped after {after} answers")))
             }
@@ -122,6 +122,15 @@ impl Tally {
             }
         }
     }
+}
+
+/// Whether our own gate refused the request. That says nothing of the
+/// application, and a load of another size than asked for is no measurement.
+fn is_ours(kind: &Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Denied(_) | Kind::DryRun | Kind::Exhausted(_) | Kind::RateLimited(_)
+    )
 }
 
 fn nothing_completed(tally: &Tally) -> Failure {

@@ -161,11 +161,13 @@ fn case_06_a_parameter_that_cannot_be_is_named() {
 fn case_07_when_nothing_completes_the_failure_says_why() {
     let run = Host::new()
         .config(json!({"test_url": URL}))
-        .serve(Method::Get, URL, |_| Reply::fails(Kind::Refused))
+        .serve(Method::Get, URL, |_| {
+            Reply::fails(Kind::Unconnected("no connection: refused".to_owned()))
+        })
         .measure::<Ab>(&with_load(json!({})));
     assert_eq!(run.requests.len(), 19, "given up with the tenth failure");
     let failure = run.result.unwrap_err();
-    assert!(failure.message.contains("connection refused"), "{failure}");
+    assert!(failure.message.contains("no connection: refused"), "{failure}");
 
     let run = Host::new()
         .config(json!({"test_url": URL, "t_limit": 5, "t_warmup": 0}))
@@ -286,7 +288,7 @@ fn failures_and_statuses_are_counted_apart() {
         .serve(Method::Get, URL, move |_| {
             count += 1;
             match count % 10 {
-                0 => Reply::fails(Kind::Broken("reset".to_owned())),
+                0 => Reply::fails(Kind::Closed("reset".to_owned())),
                 1 | 2 => answer(500),
                 _ => answer(200),
             }
@@ -364,4 +366,34 @@ fn a_misspelt_key_of_the_config_is_named() {
         .unwrap_err();
     assert_eq!(failure.reason.as_deref(), Some("invalid-config"));
     assert!(failure.message.contains("n_thread"), "{failure}");
+}
+
+/// What our own gate refuses is no error of the application.
+#[test]
+fn field_05_a_rate_of_our_own_ends_the_measurement_and_is_named() {
+    for kind in [
+        Kind::Exhausted("`limits.request_rate`".to_owned()),
+        Kind::RateLimited(Duration::from_millis(5)),
+    ] {
+        let mut left = 20;
+        let limited = kind.clone();
+        let run = Host::new()
+            .config(json!({"test_url": URL}))
+            .serve(Method::Get, URL, move |_| {
+                left -= 1;
+                if left >= 0 {
+                    answer(200)
+                } else {
+                    Reply::fails(limited.clone())
+                }
+            })
+            .measure::<Ab>(&with_load(json!({"t_warmup": 0, "t_limit": 30})));
+        let failure = run.result.unwrap_err();
+        assert!(failure.message.contains("request_rate"), "{failure}");
+        assert!(
+            failure.message.contains("the load stopped after"),
+            "{failure}"
+        );
+        assert!(run.requests.len() <= 40, "{}", run.requests.len());
+    }
 }

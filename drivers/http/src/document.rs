@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use servo_driver::model::Scalar;
 
 /// A place in the document and what stands there, or that nothing does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -9,6 +10,9 @@ pub(crate) struct Member {
     pub(crate) path: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) value: Option<Value>,
+    /// Of a setting with steps: the least value and the distance between two.
+    #[serde(skip)]
+    pub(crate) steps: Option<(f64, f64)>,
 }
 
 impl Member {
@@ -17,13 +21,15 @@ impl Member {
         Self {
             path: self.path.clone(),
             value: document.pointer(&self.path).cloned(),
+            steps: self.steps,
         }
     }
 
-    /// Whether this value stands there. `3` and `3.0` are the same.
+    /// Whether this value stands there, as far as the application keeps it: see
+    /// [`same`].
     pub(crate) fn holds(&self, document: &Value) -> bool {
         match (document.pointer(&self.path), &self.value) {
-            (Some(found), Some(value)) => same(found, value),
+            (Some(found), Some(value)) => same(found, value, self.steps),
             (found, value) => found.is_none() == value.is_none(),
         }
     }
@@ -71,10 +77,11 @@ fn put(place: &mut Value, names: &[String], value: Option<&Value>) {
     }
 }
 
-/// Whether two values are the same, with numbers compared by value.
-pub(crate) fn same(a: &Value, b: &Value) -> bool {
-    match (a.as_f64(), b.as_f64()) {
-        (Some(a), Some(b)) => a == b,
+/// Whether two values are the same: numbers and texts as the SDK compares
+/// values of settings, everything else member by member.
+pub(crate) fn same(a: &Value, b: &Value, steps: Option<(f64, f64)>) -> bool {
+    match (Scalar::from_json(a), Scalar::from_json(b)) {
+        (Some(a), Some(b)) => a.same_by(&b, steps),
         _ => a == b,
     }
 }
@@ -89,6 +96,7 @@ mod tests {
         Member {
             path: path.to_owned(),
             value,
+            steps: None,
         }
         .put(&mut document);
         document
@@ -141,6 +149,7 @@ mod tests {
         let member = Member {
             path: "/a".to_owned(),
             value: Some(json!(3)),
+            steps: None,
         };
         assert!(member.holds(&json!({"a": 3.0})));
         assert!(!member.holds(&json!({"a": "3"})));

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde_json::Value;
 use servo_driver::{
     Context, Failure,
-    http::{self, Method, Retry, Timeouts},
+    http::{self, Method, Retry},
     model::{self, Scalar, SettingValue},
 };
 
@@ -16,7 +16,7 @@ use crate::{
     in_force,
 };
 
-/// The longest part of one exchange.
+/// The longest time of one exchange.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Statuses that say something of the request or the server's state and
@@ -70,7 +70,7 @@ impl<'a> Target<'a> {
             .collect::<Result<_, Failure>>()?;
         let mut client = cx
             .http()
-            .timeouts(Timeouts::each(PATIENCE))
+            .timeout(PATIENCE)
             .header("accept", "application/json");
         for (name, value) in &config.headers {
             client = client.header(name, value);
@@ -122,12 +122,7 @@ impl<'a> Target<'a> {
 
     /// The document.
     pub(crate) fn read(&self) -> Result<Value, Failure> {
-        Ok(self
-            .client
-            .get(&self.config.endpoint)
-            .send()?
-            .ok()?
-            .json()?)
+        Ok(self.client.get_json(&self.config.endpoint)?)
     }
 
     /// Writes members into the document. Writing the same values twice does
@@ -157,12 +152,8 @@ impl<'a> Target<'a> {
             member.put(&mut body);
         }
         let request = self.client.request(method, &self.config.endpoint);
-        let answer = request
-            .json(&body)
-            .retry(Retry::default().any_method())
-            .send()?
-            .ok();
-        match answer {
+        let retry = Retry::default().any_method();
+        match request.json(&body).retry(retry).fetch() {
             Ok(_) => Ok(()),
             Err(error) => Err(match error.status() {
                 Some(status @ 400..500) if !NOT_THE_VALUES.contains(&status) => {
@@ -223,7 +214,7 @@ impl<'a> Target<'a> {
             Err(error) => return Ok(Some(error.to_string())),
         };
         let found = document.pointer(path).unwrap_or(&Value::Null);
-        if same(found, equals) {
+        if same(found, equals, None) {
             return Ok(None);
         }
         Ok(Some(format!("{path} of {url} is {found}, not {equals}")))
@@ -312,6 +303,7 @@ impl Known {
         let found = document.pointer(&self.path);
         let value = found
             .and_then(Scalar::from_json)
+            .map(|value| self.as_written(value))
             .filter(|value| self.takes(value));
         if value.is_none() {
             let found = found.map_or("missing".to_owned(), Value::to_string);
@@ -322,6 +314,22 @@ impl Known {
             );
         }
         value
+    }
+
+    /// What was written, where the application keeps numbers as 32-bit floats:
+    /// `0.4` for `0.4000000059604645`, which lies above a `max` of 0.4 and is a
+    /// value that nobody asked for.
+    #[allow(clippy::cast_possible_truncation)]
+    fn as_written(&self, value: Scalar) -> Scalar {
+        match (&self.domain, value) {
+            (Domain::Range { .. }, Scalar::Number(number))
+                if number.fract() != 0.0 && f64::from(number as f32) == number =>
+            {
+                let short = (number as f32).to_string().parse();
+                Scalar::Number(short.unwrap_or(number))
+            }
+            (_, value) => value,
+        }
     }
 
     fn takes(&self, value: &Scalar) -> bool {
@@ -346,6 +354,10 @@ impl Known {
         Ok(Member {
             path: self.path.clone(),
             value: Some(self.to_json(value)),
+            steps: match self.domain {
+                Domain::Range { min, step, .. } => step.map(|step| (min, step)),
+                Domain::Choice(_) => None,
+            },
         })
     }
 

@@ -46,6 +46,10 @@ fn request(values: &[(&str, Scalar)]) -> AdjustRequest {
 
 /// An application that keeps what it is sent, and forces it after so many
 /// reads.
+fn refused() -> Kind {
+    Kind::Unconnected("no connection: connection refused".to_owned())
+}
+
 struct App {
     document: Rc<RefCell<Value>>,
     host: Host,
@@ -260,7 +264,7 @@ fn a_write_that_finds_nobody_is_repeated() {
     let run = Host::new()
         .config(config())
         .on(Method::Get, URL, Reply::json(document()))
-        .on(Method::Put, URL, Reply::fails(Kind::Refused).times(2))
+        .on(Method::Put, URL, Reply::fails(refused()).times(2))
         .on(Method::Put, URL, Reply::status(200))
         .on(Method::Get, URL, Reply::json(json!({"workers": 8})))
         .adjust::<Http>(&request(&[("workers", 8.into())]));
@@ -289,14 +293,14 @@ fn readiness_is_waited_for_through_a_restart() {
         .config(with(json!({"ready": ready})))
         .on(Method::Get, URL, Reply::json(document()))
         .on(Method::Put, URL, Reply::status(200))
-        .on(Method::Get, URL, Reply::fails(Kind::Refused))
+        .on(Method::Get, URL, Reply::fails(refused()))
         .on(Method::Get, URL, Reply::status(502))
         .on(
             Method::Get,
             URL,
             Reply::json(json!({"workers": 8})).times(4),
         )
-        .on(Method::Get, READY, Reply::fails(Kind::Refused))
+        .on(Method::Get, READY, Reply::fails(refused()))
         .on(Method::Get, READY, Reply::status(503))
         .on(
             Method::Get,
@@ -416,4 +420,51 @@ fn mistakes_in_the_configuration_are_named() {
         );
         assert!(failure.message.contains(text), "{text}: {failure}");
     }
+}
+
+/// A backend that keeps numbers as 32-bit floats gives `0.4` back as
+/// `0.4000000059604645`.
+#[test]
+fn field_01_a_backend_that_keeps_32_bit_floats() {
+    for step in [Some(0.1), None] {
+        let setting = json!({"min": 0.1, "max": 0.4, "step": step});
+        let config = json!({"endpoint": URL, "settings": {"cpu": setting}});
+        let kept = Rc::new(RefCell::new(0.3_f32));
+        let (read, write) = (Rc::clone(&kept), kept);
+        let host = Host::new()
+            .config(config)
+            .serve(Method::Get, URL, move |_| {
+                Reply::json(json!({"cpu": f64::from(*read.borrow())}))
+            })
+            .serve(Method::Put, URL, move |sent| {
+                #[allow(clippy::cast_possible_truncation)]
+                let cpu = sent.json::<Value>()["cpu"].as_f64().unwrap() as f32;
+                write.replace(cpu);
+                Reply::status(204)
+            });
+        let present = |host: &Host| {
+            let described = host.describe_adjust::<Http>("shop").unwrap();
+            serde_json::to_value(&described.components[0].settings[0]).unwrap()["kind"].clone()
+        };
+        let start = present(&host);
+        assert!(start.to_string().contains("\"value\":0.3"), "{start}");
+        // There, and back to the start.
+        for value in [0.4, 0.3] {
+            let run = host.adjust::<Http>(&request(&[("cpu", value.into())]));
+            let done = run.result.unwrap();
+            assert_eq!(done.settings, [SettingValue::new("app", "cpu", value)]);
+        }
+        // What is not the same stays an error.
+        let run = host.adjust::<Http>(&request(&[("cpu", 0.2.into())]));
+        assert!(run.result.is_ok());
+    }
+}
+
+#[test]
+fn field_19_a_redirect_names_the_place_it_leads_to() {
+    let moved = Reply::status(302).header("location", "/login?next=/settings");
+    let host = Host::new().config(config()).on(Method::Get, URL, moved);
+    let failure = host.describe_adjust::<Http>("shop").unwrap_err();
+    let text = "status 302, which leads to /login?next=/settings: redirects are not followed";
+    assert!(failure.message.contains(text), "{failure}");
 }

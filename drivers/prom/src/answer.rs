@@ -15,6 +15,8 @@ use serde::{
 pub(crate) type Labels = BTreeMap<String, String>;
 
 /// The whole answer; of one that reports an error, usually without `data`.
+/// Success is what `status` says: relatives of Prometheus send the members of
+/// an error, empty, along with it.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Answer {
     pub(crate) status: String,
@@ -23,23 +25,52 @@ pub(crate) struct Answer {
     pub(crate) error_type: Option<String>,
     pub(crate) error: Option<String>,
     #[serde(default)]
-    pub(crate) warnings: Vec<String>,
+    warnings: Option<Vec<String>>,
+    /// VictoriaMetrics: a part of its storage did not answer.
+    #[serde(rename = "isPartial", default)]
+    pub(crate) is_partial: Option<bool>,
+}
+
+impl Answer {
+    pub(crate) fn is_success(&self) -> bool {
+        self.status == "success"
+    }
+
+    /// What the server itself says against its answer.
+    pub(crate) fn doubts(&self) -> Vec<String> {
+        let mut doubts = self.warnings.clone().unwrap_or_default();
+        if self.is_partial == Some(true) {
+            doubts.push("the answer is partial (`isPartial`): data is missing in it".to_owned());
+        }
+        doubts
+    }
 }
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Data {
-    pub(crate) result: Vec<Series>,
+    /// Required; `null` where a relative of Prometheus has no series.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub(crate) result: Option<Vec<Series>>,
 }
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Series {
     pub(crate) metric: Labels,
-    pub(crate) values: Vec<(f64, Value)>,
+    pub(crate) values: Option<Vec<(f64, Value)>>,
+    /// Points that are native histograms and no numbers.
+    pub(crate) histograms: Option<Vec<IgnoredAny>>,
 }
 
-/// The value of a point; nothing where it is no finite number.
+/// The value of a point.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Value(pub(crate) Option<f64>);
+pub(crate) enum Value {
+    /// A finite number.
+    Number(f64),
+    /// `NaN`, `+Inf` or `-Inf`.
+    NotFinite,
+    /// A text that Prometheus does not print.
+    Odd,
+}
 
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -53,7 +84,11 @@ impl<'de> Deserialize<'de> for Value {
             }
 
             fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-                Ok(Value(number(text)))
+                Ok(match (number(text), text) {
+                    (Some(number), _) => Value::Number(number),
+                    (None, "NaN" | "+Inf" | "-Inf") => Value::NotFinite,
+                    (None, _) => Value::Odd,
+                })
             }
         }
 
@@ -62,7 +97,9 @@ impl<'de> Deserialize<'de> for Value {
 }
 
 /// The number a text stands for, if it is one as JSON writes it and finite.
-/// `NaN`, `+Inf`, `1_000`, `" 8 "` and `1.0e400` are none.
+/// `NaN`, `+Inf`, `1_000`, `" 8 "` and `1.0e400` are none, and neither are `+3`,
+/// `.5`, `7.` and `1.`: Prometheus prints the shortest decimal form, which has
+/// no plus sign and digits on both sides of a point.
 pub(crate) fn number(text: &str) -> Option<f64> {
     let first = text.bytes().next()?;
     let last = text.bytes().next_back()?;

@@ -32,6 +32,9 @@ use server::{Server, millis, seconds};
 /// series, and does so only after the wait.
 const MOST_POINTS: u64 = 11_000;
 
+/// Characters of a note.
+const NOTE: usize = 500;
+
 /// The driver.
 #[derive(Debug)]
 pub struct Prom;
@@ -92,19 +95,23 @@ impl Measure for Prom {
         cx: &Context,
     ) -> Result<Step<Measurement, Window>, Failure> {
         let server = Server::new(config, cx)?;
-        let mut samples = Vec::new();
+        let mut measurement = Measurement::default();
         for (name, metric) in wanted(config, request) {
             cx.progress(Report::percent(99.0).message(format!("reading {name}")))?;
-            let series = server.query(name, metric, window.start_ms, window.end_ms)?;
-            if series.is_empty() {
+            let read = server.query(name, metric, window.start_ms, window.end_ms)?;
+            if !read.doubts.is_empty() {
+                let text: String = read.doubts.join("; ").chars().take(NOTE).collect();
+                measurement = measurement.note(format!("warnings of {name}"), text);
+            }
+            if read.series.is_empty() {
                 log::warn!("{name}: the query gives no series in the measured window");
             }
-            samples.push(Sample {
+            measurement.samples.push(Sample {
                 unit: metric.unit.clone(),
-                ..Sample::series(name, series).annotation(metric.query.as_str())
+                ..Sample::series(name, read.series).annotation(metric.query.as_str())
             });
         }
-        Ok(Step::done(Measurement::new(samples)))
+        Ok(Step::done(measurement))
     }
 }
 
@@ -135,8 +142,9 @@ fn check(
     for (name, metric) in wanted {
         cx.progress(Report::percent(0.0).message(format!("checking {name}")))?;
         let start = millis(now.saturating_sub(length));
-        let series = server.query(name, metric, start, millis(now))?;
-        log::info!("{name}: {} series in the last {length:?}", series.len());
+        let read = server.query(name, metric, start, millis(now))?;
+        let count = read.series.len();
+        log::info!("{name}: {count} series in the last {length:?}");
     }
     Ok(())
 }

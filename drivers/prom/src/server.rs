@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use servo_driver::{
     Context, Failure,
-    http::{self, Retry, Timeouts},
+    http::{self, Retry},
     model::Instance,
 };
 
 use crate::{
-    answer::{Answer, Series},
+    answer::{Answer, Series, Value},
     config::{Config, Metric},
     labels,
 };
@@ -21,6 +21,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The second is for a connection that was closed meanwhile, or a server that
 /// says it is busy.
 const ATTEMPTS: u32 = 2;
+
+/// Bytes of a query that still goes into the address. Servers and proxies take
+/// some 8,000 bytes there, and a longer query goes as the body of a form.
+const ADDRESS: usize = 4000;
 
 /// Characters of an error text that are passed on.
 const ERROR_TEXT: usize = 500;
@@ -43,60 +47,85 @@ impl Server {
         })?;
         let client = client
             .header("accept", "application/json")
-            .timeouts(Timeouts {
-                total: Some(PATIENCE),
-                ..Timeouts::default()
-            })
-            .retry(Retry::attempts(ATTEMPTS));
+            .timeout(PATIENCE)
+            // A query only reads, also when it is sent with POST.
+            .retry(Retry::attempts(ATTEMPTS).any_method());
         Ok(Self { client })
     }
 
     /// The time series of a metric between two moments in milliseconds, both
-    /// included.
+    /// included, and what the server says against them.
     pub(crate) fn query(
         &self,
         name: &str,
         metric: &Metric,
         start: u64,
         end: u64,
-    ) -> Result<Vec<Instance>, Failure> {
+    ) -> Result<Read, Failure> {
         let doing = || {
-            let query = metric.query.as_str();
+            let query: String = metric.query.as_str().chars().take(ERROR_TEXT).collect();
             format!("metric {name:?}, query {query:?}")
         };
-        let series = self
+        let (series, doubts) = self
             .series(metric, start, end)
             .map_err(|failure| failure.context(doing()))?;
+        for doubt in &doubts {
+            log::warn!("Prometheus warns of {name:?}: {doubt}");
+        }
         let ids = labels::ids(series.iter().map(|series| &series.metric));
-        let mut dropped = 0;
-        let instances: Vec<_> = ids
+        let (mut not_finite, mut odd) = (0, 0);
+        let series = ids
             .into_iter()
             .zip(series)
             .map(|(id, series)| {
-                let all = series.values.len();
-                let instance = instance(id, series);
-                dropped += all - instance.points.len();
-                instance
+                let mut points = Vec::new();
+                for (time, value) in series.values.unwrap_or_default() {
+                    match value {
+                        Value::Number(number) => points.push((time, Some(number))),
+                        Value::NotFinite => not_finite += 1,
+                        Value::Odd => odd += 1,
+                    }
+                }
+                points.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+                Instance::new(id, points)
             })
             .collect();
-        if dropped > 0 {
-            log::info!("{name}: points left out because they are no finite numbers: {dropped}");
+        if not_finite > 0 {
+            log::info!("{name}: points left out because they are no finite numbers: {not_finite}");
         }
-        Ok(instances)
+        if odd > 0 {
+            log::warn!("{name}: points left out because no Prometheus prints such a text: {odd}");
+        }
+        Ok(Read { series, doubts })
     }
 
-    fn series(&self, metric: &Metric, start: u64, end: u64) -> Result<Vec<Series>, Failure> {
-        let response = self
-            .client
-            .get("api/v1/query_range")
-            .query("query", metric.query.as_str())
-            .query("start", seconds(start))
-            .query("end", seconds(end))
-            .query("step", metric.period.seconds())
-            .send()?;
+    fn series(
+        &self,
+        metric: &Metric,
+        start: u64,
+        end: u64,
+    ) -> Result<(Vec<Series>, Vec<String>), Failure> {
+        const PATH: &str = "api/v1/query_range";
+        let query = metric.query.as_str();
+        let fields = [
+            ("query", query.to_owned()),
+            ("start", seconds(start)),
+            ("end", seconds(end)),
+            ("step", metric.period.seconds().to_string()),
+        ];
+        let request = if http::segment(query).len() > ADDRESS {
+            self.client.post(PATH).form(fields)
+        } else {
+            let get = self.client.get(PATH);
+            fields
+                .iter()
+                .fold(get, |get, (name, value)| get.query(name, value))
+        };
+        let response = request.send()?;
         let status = response.status();
         let answer = response.json::<Answer>();
         if let Ok(answer) = &answer
+            && !answer.is_success()
             && (answer.error.is_some() || answer.error_type.is_some())
         {
             let parts = [&answer.error_type, &answer.error];
@@ -106,18 +135,41 @@ impl Server {
         }
         response.ok()?;
         let answer = answer?;
-        for warning in &answer.warnings {
-            log::warn!("Prometheus warns of {:?}: {warning}", metric.query.as_str());
+        if !answer.is_success() {
+            let text = format!("the answer has the status {:?}", answer.status);
+            return Err(Failure::failed(text));
         }
-        match answer.data {
-            Some(data) if answer.status == "success" => Ok(data.result),
-            Some(_) => {
-                let text = format!("the answer has the status {:?}", answer.status);
-                Err(Failure::failed(text))
+        let doubts = answer.doubts();
+        let Some(data) = answer.data else {
+            return Err(Failure::failed("the answer has no `data`"));
+        };
+        let series = data.result.unwrap_or_default();
+        for (at, one) in series.iter().enumerate() {
+            if one.histograms.as_ref().is_some_and(|all| !all.is_empty()) {
+                return Err(histogram());
             }
-            None => Err(Failure::failed("the answer has no `data`")),
+            if one.values.is_none() && one.histograms.is_none() {
+                let text = format!("at data.result[{at}]: missing field `values`");
+                return Err(Failure::failed(text));
+            }
         }
+        Ok((series, doubts))
     }
+}
+
+/// What was read for one metric.
+pub(crate) struct Read {
+    pub(crate) series: Vec<Instance>,
+    pub(crate) doubts: Vec<String>,
+}
+
+fn histogram() -> Failure {
+    Failure::failed(
+        "the query gives native histograms, and a metric is numbers: put a function around it \
+         that makes numbers of them, such as histogram_quantile(0.95, …), histogram_avg(…), \
+         histogram_sum(…) or histogram_count(…)",
+    )
+    .reason("invalid-input")
 }
 
 /// Milliseconds as a decimal fraction of seconds.
@@ -126,14 +178,4 @@ pub(crate) fn seconds(millis: u64) -> String {
         (whole, 0) => whole.to_string(),
         (whole, rest) => format!("{whole}.{rest:03}"),
     }
-}
-
-fn instance(id: String, series: Series) -> Instance {
-    let mut points: Vec<_> = series
-        .values
-        .into_iter()
-        .filter_map(|(time, value)| Some((time, Some(value.0?))))
-        .collect();
-    points.sort_by(|(a, _), (b, _)| a.total_cmp(b));
-    Instance::new(id, points)
 }

@@ -365,7 +365,8 @@ fn a_cancel_during_a_query_is_noticed() {
             .measure::<Prom>(&request(&["orders"]));
         assert_eq!(run.result.unwrap_err().status, Status::Cancelled);
         assert_eq!(run.requests.len(), requests);
-        assert!(run.elapsed <= Duration::from_secs(at + 1));
+        // The host's grace for a call that is cancelled.
+        assert!(run.elapsed <= Duration::from_secs(at + 5));
     }
 }
 

@@ -41,12 +41,15 @@ fn points_come_in_the_order_of_time() {
 #[test]
 fn one_retry_and_no_more() {
     let busy = || Reply::status(503).body("loading");
-    let refused = || Reply::fails(Kind::Refused);
+    let refused = || Reply::fails(Kind::Unconnected("no connection: refused".to_owned()));
+    let closed = || Reply::fails(Kind::Closed("the connection ended too early".to_owned()));
     for (replies, outcome) in [
         (vec![busy(), Reply::json(orders())], Ok(())),
         (vec![refused(), Reply::json(orders())], Ok(())),
+        (vec![closed(), Reply::json(orders())], Ok(())),
         (vec![busy(), busy()], Err("status 503: loading")),
-        (vec![refused(), refused()], Err("connection refused")),
+        (vec![refused(), refused()], Err("no connection: refused")),
+        (vec![closed(), closed()], Err("ended too early")),
         (vec![Reply::status(500)], Err("status 500")),
     ] {
         let host = Host::new().config(with(json!({"check_window": 0})));
@@ -98,6 +101,10 @@ fn odd_answers_fail_with_their_reason() {
             "data.result[0]: missing field `values`",
         ),
         (
+            success(json!({"result": [{"metric": {}, "values": []}, {"metric": {}}]})),
+            "data.result[1]: missing field `values`",
+        ),
+        (
             success(json!({"result": [{"metric": {}, "values": [[1, 2]]}]})),
             "data.result[0].values[0][1]: invalid type",
         ),
@@ -122,7 +129,9 @@ fn warnings_of_the_server_are_for_the_operator() {
     answer["warnings"] = json!(["a store is missing"]);
     let run = host(config(), answer).measure::<Prom>(&request(&["orders"]));
     assert!(run.logged(log::Level::Warn, "a store is missing"));
-    assert!(run.result.unwrap().notes.is_empty());
+    let done = run.result.unwrap();
+    let notes: Vec<_> = done.notes.iter().map(|n| (&*n.name, &*n.text)).collect();
+    assert_eq!(notes, [("warnings of orders", "a store is missing")]);
 }
 
 #[test]
@@ -135,4 +144,119 @@ fn a_denied_query_is_told_before_the_wait() {
     let failure = run.result.unwrap_err();
     assert_eq!(failure.reason.as_deref(), Some("denied"));
     assert!(failure.message.contains("add this line"), "{failure}");
+}
+
+/// What VictoriaMetrics, Thanos and Mimir send beside or instead of what
+/// Prometheus sends.
+#[test]
+fn field_02_no_data_is_empty_and_success_is_what_the_status_says() {
+    let empty = json!({"status": "success", "data": {"resultType": "matrix", "result": null}});
+    let mut full = orders();
+    full["warnings"] = json!(null);
+    full["errorType"] = json!("");
+    full["error"] = json!("");
+    let run = Host::new()
+        .config(config())
+        .serve(Method::Get, URL, move |sent| {
+            let of_orders = super::parameter(sent, "query") != "p95";
+            Reply::json(if of_orders {
+                full.clone()
+            } else {
+                empty.clone()
+            })
+        })
+        .measure::<Prom>(&request(&[]));
+    let done = run.result.unwrap();
+    assert_eq!(
+        series(&done, "orders").len(),
+        1,
+        "one without data loses no other"
+    );
+    assert!(series(&done, "p95").is_empty());
+    assert!(done.notes.is_empty());
+}
+
+#[test]
+fn field_06_a_partial_answer_is_told() {
+    let mut partial = orders();
+    partial["isPartial"] = json!(true);
+    let run = host(config(), partial).measure::<Prom>(&request(&["orders"]));
+    assert!(run.logged(log::Level::Warn, "the answer is partial"));
+    let done = run.result.unwrap();
+    assert_eq!(done.notes[0].name, "warnings of orders");
+    assert!(done.notes[0].text.contains("partial"), "{:?}", done.notes);
+    assert_eq!(series(&done, "orders").len(), 1);
+
+    let mut whole = orders();
+    whole["isPartial"] = json!(false);
+    let run = host(config(), whole).measure::<Prom>(&request(&["orders"]));
+    assert!(run.result.unwrap().notes.is_empty());
+}
+
+#[test]
+fn field_09_a_query_too_long_for_an_address_goes_as_a_form() {
+    let pods: Vec<_> = (0..1000).map(|pod| format!("pod-{pod:04}")).collect();
+    let query = format!("sum(rate(orders{{pod=~\"{}\"}}[1m]))", pods.join("|"));
+    assert!(query.len() > 9000);
+    let wanted = query.clone();
+    let run = Host::new()
+        .config(super::only(json!({"query": query})))
+        .on(Method::Post, URL, Reply::status(503))
+        .serve(Method::Post, URL, move |sent| {
+            assert_eq!(sent.url, URL, "nothing in the address");
+            let body = String::from_utf8(sent.body.clone()).unwrap();
+            let fields: Vec<_> = body.split('&').collect();
+            assert_eq!(fields.len(), 4);
+            let query = fields[0].strip_prefix("query=").unwrap();
+            assert_eq!(super::decoded(query), wanted);
+            Reply::json(orders())
+        })
+        .measure::<Prom>(&request(&["orders"]));
+    assert_eq!(run.requests.len(), 3, "repeated like any read");
+    let done = run.result.unwrap();
+    assert_eq!(series(&done, "orders").len(), 1);
+    let asks = include_str!("../../driver.toml");
+    assert!(asks.contains("POST ${config.prometheus_endpoint}/api/v1/query_range"));
+}
+
+#[test]
+fn field_13_a_native_histogram_is_named_with_what_makes_numbers_of_it() {
+    let native = json!([[1_700_000_040, {"count": "60", "sum": "2.7", "buckets": []}]]);
+    let mut answer = answer(&[(json!({"job": "shop"}), json!([]))]);
+    let one = &mut answer["data"]["result"][0];
+    one.as_object_mut().unwrap().remove("values");
+    one["histograms"] = native;
+    let failure = host(config(), answer)
+        .measure::<Prom>(&request(&["orders"]))
+        .result
+        .unwrap_err();
+    for text in [
+        "native histograms",
+        "histogram_quantile(0.95, …)",
+        "orders_total",
+    ] {
+        assert!(failure.message.contains(text), "{text}: {failure}");
+    }
+}
+
+/// Prometheus prints none of these: they are left out, and the operator is told
+/// apart from `NaN` that the backend is odd.
+#[test]
+fn texts_that_prometheus_does_not_print_are_left_out_aloud() {
+    let points = json!([
+        [1, "+3"],
+        [2, ".5"],
+        [3, "7."],
+        [4, "1."],
+        [5, "NaN"],
+        [6, "2"]
+    ]);
+    let run = host(config(), answer(&[(json!({}), points)])).measure::<Prom>(&request(&["orders"]));
+    assert!(run.logged(log::Level::Warn, "no Prometheus prints such a text: 4"));
+    assert!(run.logged(log::Level::Info, "no finite numbers: 1"));
+    let done = run.result.unwrap();
+    assert_eq!(
+        series(&done, "orders"),
+        [Instance::new("-", [(6.0, Some(2.0))])]
+    );
 }
