@@ -13,6 +13,8 @@ mod cargo;
 pub mod find;
 pub mod machine;
 pub mod route;
+mod unavailable;
+mod words;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -27,6 +29,7 @@ use servo_artifact::{Artifact, ArtifactError, Digest, DriverKind, ManifestError,
 use find::Source;
 use machine::{Local, Machine};
 pub use route::Route;
+pub use unavailable::Unavailable;
 
 /// What to build, and where to.
 #[derive(Debug, Clone, Default)]
@@ -60,6 +63,8 @@ pub struct Built {
     pub fresh: bool,
     /// How long cargo took for the whole workspace.
     pub elapsed: Duration,
+    /// Places in its sources that fail when they are reached.
+    pub unavailable: Vec<Unavailable>,
 }
 
 /// Why there is no artifact.
@@ -205,7 +210,11 @@ pub fn build_on(machine: &dyn Machine, options: &BuildOptions) -> Result<Vec<Bui
                 .ok_or_else(|| BuildError::NoComponent {
                     folder: source.folder.clone(),
                 })?;
-            built.push(finish(&source, file, &out, route, elapsed)?);
+            let built_one = finish(&source, file, &out, route, elapsed)?;
+            for place in &built_one.unavailable {
+                machine.say(&format!("warning: {}: {place}", built_one.name));
+            }
+            built.push(built_one);
         }
     }
     Ok(built)
@@ -275,6 +284,7 @@ fn finish(
         route,
         fresh,
         elapsed,
+        unavailable: unavailable::find(&source.folder).map_err(io(&source.folder))?,
     })
 }
 
