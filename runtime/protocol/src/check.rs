@@ -363,7 +363,7 @@ pub fn check_adjustment(
             let value = applied.value.as_ref().ok_or_else(|| at(Problem::NoValue))?;
             if setting.pinned
                 && let Some(now) = setting.value()
-                && !now.same_as(value)
+                && !setting.same_value(&now, value)
             {
                 return Err(at(Problem::Pinned {
                     now: now.to_string(),
@@ -493,6 +493,7 @@ fn fit(setting: &Setting, value: &Scalar) -> Result<Scalar, Problem> {
             return values
                 .iter()
                 .find(|listed| listed.same_as(value))
+                .or_else(|| values.iter().find(|listed| listed.same_value(value, None)))
                 .cloned()
                 .ok_or_else(|| Problem::NotListed {
                     value: value.to_string(),

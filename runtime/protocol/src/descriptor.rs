@@ -5,7 +5,7 @@
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{Members, Named, Number, Scalar};
+use crate::{Members, Named, Number, Scalar, Steps};
 
 /// The `descriptor` of a DESCRIPTION.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -158,6 +158,24 @@ impl Setting {
             pinned: false,
             extra: Members::new(),
         }
+    }
+
+    /// Its steps, where it has any.
+    #[must_use]
+    pub fn steps(&self) -> Option<Steps> {
+        match &self.kind {
+            SettingKind::Range { min, step, .. } => step.map(|step| Steps {
+                from: min.as_f64(),
+                width: step.as_f64(),
+            }),
+            SettingKind::Enum { .. } => None,
+        }
+    }
+
+    /// Whether two of its values are one ([`Scalar::same_value`]).
+    #[must_use]
+    pub fn same_value(&self, a: &Scalar, b: &Scalar) -> bool {
+        a.same_value(b, self.steps())
     }
 
     /// The present value, where known.

@@ -38,7 +38,7 @@ pub use event::{
 };
 pub use measurement::{Annotation, Instance, Measurement, Point, Reading, Sample};
 pub use reply::{NotAnObject, StatusReply};
-pub use scalar::{Number, Scalar};
+pub use scalar::{Number, Scalar, Steps};
 pub use settings::{AppliedApplication, AppliedComponent, AppliedSetting, State};
 pub use vocabulary::{Reason, Status};
 

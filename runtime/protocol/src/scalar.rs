@@ -45,6 +45,39 @@ impl Number {
     }
 }
 
+/// The steps of a range: `from`, `from + width`, ...
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Steps {
+    /// Where they begin.
+    pub from: f64,
+    /// Distance of two neighbours. Where it is not above zero there are none.
+    pub width: f64,
+}
+
+impl Number {
+    /// Whether two values of a setting are one: when both round to the same
+    /// step, or, without steps, to the same 32-bit float. Many backends keep
+    /// settings as such floats and answer `0.4000000059604645` for `0.4`.
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation)]
+    pub fn same_value(self, other: Self, steps: Option<Steps>) -> bool {
+        let (a, b) = (self.as_f64(), other.as_f64());
+        if !(a.is_finite() && b.is_finite()) {
+            return false;
+        }
+        if self == other || a == b {
+            return true;
+        }
+        match steps.filter(|steps| steps.width > 0.0) {
+            Some(Steps { from, width }) => {
+                ((a - from) / width).round() == ((b - from) / width).round()
+            }
+            // Beyond the largest such float all would be one.
+            None => (a as f32).is_finite() && a as f32 == b as f32,
+        }
+    }
+}
+
 impl From<i64> for Number {
     fn from(value: i64) -> Self {
         Self::Integer(value)
@@ -168,6 +201,20 @@ impl Scalar {
     }
 }
 
+impl Scalar {
+    /// Whether two values of a setting are one: numbers as
+    /// [`Number::same_value`] says, text by bytes. This is the one comparison
+    /// of values that were asked for, are reported or are in force.
+    #[must_use]
+    pub fn same_value(&self, other: &Self, steps: Option<Steps>) -> bool {
+        match (self, other) {
+            (Self::Number(a), Self::Number(b)) => a.same_value(*b, steps),
+            (Self::Text(a), Self::Text(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
 impl From<&str> for Scalar {
     fn from(text: &str) -> Self {
         Self::Text(text.to_owned())
@@ -219,5 +266,49 @@ impl Serialize for Scalar {
 impl<'de> Deserialize<'de> for Scalar {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(ScalarVisitor { text: true })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A backend that keeps settings as 32-bit floats answers other digits.
+    #[test]
+    fn field_01_values_are_compared_by_step_else_as_32_bit_floats() {
+        let number = |value: f64| Scalar::from(value);
+        let steps = |from, width| Some(Steps { from, width });
+        let table = [
+            (0.4, 0.400_000_005_960_464_5, steps(0.0, 0.1), true),
+            (0.4, 0.400_000_005_960_464_5, None, true),
+            (0.1, 0.100_000_001_490_116_12, steps(0.1, 0.05), true),
+            (0.4, 0.41, steps(0.0, 0.1), true),
+            (0.4, 0.5, steps(0.0, 0.1), false),
+            (0.4, 0.41, None, false),
+            (0.4, 0.400_000_1, None, false),
+            (3.0, 3.0, steps(0.5, 1.0), true),
+            (1.25, 2.25, steps(0.25, 0.5), false),
+            // A step that is none.
+            (0.4, 0.41, steps(0.0, 0.0), false),
+            (0.4, 0.41, steps(0.0, f64::NAN), false),
+            (-0.0, 0.0, None, true),
+            (1e300, 2e300, None, false),
+            (1e300, 1e300, None, true),
+            (f64::NAN, f64::NAN, None, false),
+            (f64::INFINITY, f64::INFINITY, steps(0.0, 1.0), false),
+        ];
+        for (a, b, steps, expected) in table {
+            let (a, b) = (number(a), number(b));
+            assert_eq!(a.same_value(&b, steps), expected, "{a} {b} {steps:?}");
+            assert_eq!(b.same_value(&a, steps), expected, "{b} {a} {steps:?}");
+        }
+        let (one, text) = (Scalar::from(1_i64), Scalar::from("1"));
+        assert!(one.same_value(&number(1.0), None));
+        assert!(!one.same_value(&text, None));
+        assert!(text.same_value(&text, None));
+        assert!(!text.same_value(&Scalar::from("1.0"), None));
+        let (a, b) = (Scalar::from(i64::MAX), Scalar::from(i64::MAX - 1));
+        assert!(a.same_value(&b, None));
+        assert!(!Scalar::from(7_i64).same_value(&Scalar::from(8_i64), None));
     }
 }

@@ -64,6 +64,10 @@ impl<S: Subject + ?Sized> Runner<'_, S> {
         name: &str,
         value: &Scalar,
     ) -> Result<(), Problem> {
+        let same = |other: &Scalar| {
+            let setting = application.setting(component, name);
+            setting.is_some_and(|setting| setting.same_value(other, value))
+        };
         let mut wanted = present(application);
         if let Some(applied) = wanted
             .components
@@ -92,7 +96,7 @@ impl<S: Subject + ?Sized> Runner<'_, S> {
             .find(|(c, n, _)| *c == component && *n == name)
             .map(|(_, _, said)| said);
         if let Some(said) = said
-            && !said.same_as(value)
+            && !same(said)
         {
             return Err(Problem::fail(format!(
                 "asked for {value}, it says {said} is in force"
@@ -103,7 +107,7 @@ impl<S: Subject + ?Sized> Runner<'_, S> {
             Ok(Described::Application(now)) => {
                 let read = now.setting(component, name).and_then(Setting::value);
                 match read {
-                    Some(read) if read.same_as(value) => Ok(()),
+                    Some(read) if same(&read) => Ok(()),
                     Some(read) => Err(Problem::fail(format!(
                         "asked for {value}, read back {read}"
                     ))),
