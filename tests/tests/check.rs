@@ -552,3 +552,32 @@ fn the_schema_is_printed_and_takes_the_file_of_these_suites() {
     assert_eq!(schema, ConfigFile::schema());
     assert_eq!(schema["title"], "servo.yaml");
 }
+
+/// Two metrics, and nobody says what to make of them: the service may know, so
+/// it is a warning, with a line to copy.
+#[test]
+fn field_17_check_says_which_formula_may_be_wanted() {
+    let measure = component("prom").display().to_string();
+    let yaml = format!(
+        "optune:\n  app: shop\ndrivers:\n  measure:\n    source: {measure}\n    config:\n      \
+         prometheus_endpoint: http://127.0.0.1:9\n      check_window: 2\n      metrics:\n        \
+         rate: {{ query: up, period: 1 }}\n        latency: {{ query: up, period: 1 }}\n    grants:\n      http:\n        \
+         - {{ rule: \"GET ${{config.prometheus_endpoint}}/api/v1/\", private: true }}\n"
+    );
+    let ran = servo(&yaml, &["check", "--json"]);
+    let report = json_of(&ran);
+    let about = |finding: &&Value| {
+        let problem = finding["problem"].as_str().unwrap();
+        problem.starts_with("nothing says what to optimize")
+    };
+    let findings = report["findings"].as_array().unwrap();
+    let finding = findings
+        .iter()
+        .find(about)
+        .unwrap_or_else(|| panic!("{report}"));
+    assert_eq!(finding["severity"], "warning");
+    assert_eq!(ran.code, Some(0), "{report}");
+    let remedy = finding["remedy"].as_str().unwrap();
+    assert!(remedy.contains("OPTUNE_PERF='"), "{remedy}");
+    assert!(remedy.contains("the service decides"), "{remedy}");
+}

@@ -483,3 +483,70 @@ fn files_that_cannot_be_used_end_with_their_code_and_place() {
         assert_eq!(ran.stdout, "", "{arguments:?}");
     }
 }
+
+/// A servo of whose metrics nobody says what to make: what the service has
+/// been told, in what it says and how it ends.
+async fn study_without_objective(arguments: &[&str]) -> (Ran, Value) {
+    let workspace = Workspace::new().unwrap();
+    let arguments = [
+        &["optune", "--listen", "127.0.0.1:0", "--no-auth"],
+        arguments,
+    ]
+    .concat();
+    let mut optune = Process::start(workspace.servo(arguments).unwrap()).unwrap();
+    let url = optune.line("servo ").await.unwrap();
+    let metrics = json!({"throughput": {}, "p95": {}});
+    let settings = json!({"cpu": {"min": 1, "max": 4, "step": 1, "value": 2}});
+    let descriptor = json!({
+        "application": {"components": {"web": {"settings": settings}}},
+        "measurement": {"metrics": metrics},
+    });
+    let events = [
+        ("HELLO", json!({"agent": "a test"})),
+        ("WHATS_NEXT", Value::Null),
+        (
+            "DESCRIPTION",
+            json!({"status": "ok", "descriptor": descriptor}),
+        ),
+        ("WHATS_NEXT", Value::Null),
+    ];
+    let mut last = Value::Null;
+    for (event, param) in events {
+        let body = json!({"event": event, "param": param});
+        // It ends by itself once the study has failed.
+        let Ok(answer) = client().post(&url).json(&body).send().await else {
+            break;
+        };
+        last = answer.json().await.unwrap_or_default();
+    }
+    optune.line("local/app: failed").await.unwrap();
+    optune
+        .line("local/app: nothing says what to optimize")
+        .await
+        .unwrap();
+    if !arguments.contains(&"--exit-when-done") {
+        optune.signal(Signal::TERM).unwrap();
+    }
+    (optune.end().await.unwrap(), last)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn field_10_a_study_that_failed_ends_the_service_with_1() {
+    let (ran, _) = study_without_objective(&["--exit-when-done"]).await;
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let told = "servo: the study of local/app failed: nothing says what to optimize";
+    assert!(ran.stderr.contains(told), "{}", ran.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn field_17_a_study_without_objective_says_which_formula_is_wanted() {
+    let (ran, sleep) = study_without_objective(&[]).await;
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let line = "`--objective 'throughput'`, or the servo with `OPTUNE_PERF='throughput'`";
+    // In its log, and in what the servo is told for its own.
+    assert!(ran.stderr.contains("ERROR"), "{}", ran.stderr);
+    assert!(ran.stderr.contains(line), "{}", ran.stderr);
+    assert_eq!(sleep["cmd"], "SLEEP", "{sleep}");
+    let reason = sleep["param"]["data"]["reason"].as_str().unwrap();
+    assert!(reason.contains(line), "{sleep}");
+}

@@ -4,7 +4,7 @@
 //! a report or in a wait, never in the end of the loop and never in a tight
 //! circle of requests.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -108,6 +108,8 @@ pub struct Servo {
     pub(crate) stops: ServoHandle,
     /// What was in hand when the servo before this one ended.
     recovered: Recovered,
+    /// The last reason for a sleep that was told.
+    told: Mutex<Option<String>>,
     /// When that was told.
     pub(crate) recovered_at: Instant,
     /// What the adjust driver described last; requested values are checked against it.
@@ -140,6 +142,7 @@ impl Servo {
             environment: None,
             stops: ServoHandle::default(),
             recovered: Recovered::Nothing,
+            told: Mutex::default(),
             recovered_at: Instant::now(),
             described: None,
         }
@@ -351,6 +354,13 @@ impl Servo {
                     .and_then(|data| data.get("reason"))
                     .and_then(Value::as_str)
                     .map(str::to_owned);
+                let failed = param
+                    .data
+                    .as_ref()
+                    .and_then(|data| data.get("state"))
+                    .and_then(Value::as_str)
+                    == Some("failed");
+                self.tell_reason(reason.as_deref(), failed);
                 self.observer.notice(Notice::Sleeping { wait, reason });
                 let by_hand =
                     matches!(&self.config.pace, Pace::Interactive(prompt) if !prompt.ended());
@@ -360,6 +370,20 @@ impl Servo {
                 self.delay_point("ask for the next command").await;
                 Reported::InStep
             }
+        }
+    }
+
+    /// Says once why the service has nothing to do.
+    fn tell_reason(&self, reason: Option<&str>, failed: bool) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.as_deref() == reason {
+            return;
+        }
+        *told = reason.map(str::to_owned);
+        match reason.map(servo_text::shown) {
+            Some(reason) if failed => tracing::warn!("the study has failed: {reason}"),
+            Some(reason) => tracing::info!("the service has nothing to do: {reason}"),
+            None => {}
         }
     }
 

@@ -15,13 +15,14 @@ use tokio::sync::{broadcast, watch};
 
 use crate::clock::Clock;
 use crate::machine::{
-    Input, Machine, Notice, Phase, Progress, Reply, ServoSeen, StudySummary, Trial, Write,
+    End, InForce, Input, Machine, Notice, Phase, Progress, Reply, ServoSeen, StudySummary, Trial,
+    Write,
 };
 use crate::options::{AppKey, ServiceOptions, StudyOptions};
 use crate::space::Dimension;
 use crate::store::{EventRecord, Store, StoreError};
 
-/// News that wait for a slow onlooker; after that it is told that it missed
+/// News that wait for a slow subscriber; after that it is told that it missed
 /// some, and looks at the whole again.
 const BACKLOG: usize = 256;
 /// Largest content of an event in the record, in bytes.
@@ -261,9 +262,9 @@ impl Hub {
             return Err(HubError::Unknown(app.clone()));
         };
         let before = machine.state().clone();
-        let worth = Worth::of(&input);
+        let recorded = Recorded::of(&input);
         let reaction = machine.handle(input, servo_uid, now);
-        let record = worth.recording(&reaction.writes).then(|| EventRecord {
+        let record = recorded.with(&reaction.writes).then(|| EventRecord {
             at: now,
             name: name.to_owned(),
             body: crate::machine::cut(&String::from_utf8_lossy(body), MAX_RECORD),
@@ -286,12 +287,13 @@ impl Hub {
                     Notice::Paused(pause) => {
                         tracing::warn!(%app, reason = pause.reason, "the study rests");
                     }
+                    Notice::Phase(Phase::Ended { end }) => end_in_the_log(app, end, &summary),
                     Notice::Servo(servo) if servo.lost => {
                         tracing::warn!(%app, agent = servo.agent, "nothing is heard of the servo");
                     }
                     _ => {}
                 }
-                // No onlooker is no error.
+                // No subscriber is no error.
                 let _ = self.news.send(ServiceEvent {
                     app: app.clone(),
                     at: now,
@@ -370,6 +372,22 @@ impl Hub {
     }
 }
 
+/// How a study ended, and what the application is left with.
+fn end_in_the_log(app: &AppKey, end: &End, summary: &StudySummary) {
+    let in_force = match summary.in_force {
+        InForce::Unknown => "not known".to_owned(),
+        InForce::Found => "those found at the start".to_owned(),
+        InForce::Trial(number) => format!("those of trial {number}"),
+    };
+    let reason = end.reason();
+    match end {
+        End::Failed(_) => tracing::error!(%app, reason, in_force, "the study has failed"),
+        End::Done(_) | End::Stopped(_) => {
+            tracing::info!(%app, reason, in_force, "the study has ended");
+        }
+    }
+}
+
 impl AppView {
     fn of(app: &AppKey, machine: &Machine) -> Self {
         let state = machine.state();
@@ -392,7 +410,7 @@ impl AppView {
 
 /// What makes an event worth a record. One that changed nothing is not, and a
 /// servo gone mad could fill the disk with such.
-enum Worth {
+enum Recorded {
     /// Questions and progress would drown the record.
     Nothing,
     /// A report that ends a command. A repetition may still show that the servo
@@ -402,7 +420,7 @@ enum Worth {
     AChange,
 }
 
-impl Worth {
+impl Recorded {
     fn of(input: &Input) -> Self {
         match input {
             Input::WhatsNext | Input::Progress { .. } => Self::Nothing,
@@ -411,7 +429,7 @@ impl Worth {
         }
     }
 
-    fn recording(&self, writes: &[Write]) -> bool {
+    fn with(&self, writes: &[Write]) -> bool {
         match self {
             Self::Nothing => false,
             Self::AnEnd => writes
@@ -432,64 +450,4 @@ fn random_uid() -> Result<String, HubError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn hello(hub: &Hub, app: &AppKey) -> Result<Reply, HubError> {
-        let input = Input::Hello { agent: "x".into() };
-        hub.take(app, &EventName::Hello, input, None, b"{}")
-    }
-
-    #[test]
-    fn what_cannot_be_stored_has_not_happened() {
-        let hub = Hub::open(&ServiceOptions::default()).unwrap();
-        let app = AppKey::new("acme", "shop").unwrap();
-        hello(&hub, &app).unwrap();
-        let before = hub.lock().machines[&app].state().clone();
-        let mut news = hub.subscribe();
-        hub.refuse_writes(true).unwrap();
-        let asked = hub.take(&app, &EventName::WhatsNext, Input::WhatsNext, None, b"{}");
-        assert!(matches!(asked, Err(HubError::Store(_))));
-        assert!(matches!(
-            hello(&hub, &AppKey::new("acme", "new").unwrap()),
-            Err(HubError::Store(_))
-        ));
-        assert_eq!(hub.lock().machines[&app].state(), &before);
-        assert_eq!(hub.apps().len(), 1);
-        assert!(news.try_recv().is_err(), "told of what was not stored");
-        hub.refuse_writes(false).unwrap();
-        assert!(matches!(
-            hub.take(&app, &EventName::WhatsNext, Input::WhatsNext, None, b"{}"),
-            Ok(Reply::Command(_))
-        ));
-    }
-
-    #[test]
-    fn only_what_changed_something_is_recorded() {
-        let hub = Hub::open(&ServiceOptions::default()).unwrap();
-        let app = AppKey::new("acme", "shop").unwrap();
-        hello(&hub, &app).unwrap();
-        for _ in 0..5 {
-            hub.take(&app, &EventName::WhatsNext, Input::WhatsNext, None, b"{}")
-                .unwrap();
-            let wrong = Input::Final {
-                operation: servo_protocol::Operation::Adjust,
-                uid: None,
-                outcome: crate::machine::Outcome::Adjusted,
-            };
-            hub.take(&app, &EventName::Adjustment, wrong, None, b"{}")
-                .unwrap();
-        }
-        hub.stop(&app, "enough").unwrap();
-        let names: Vec<String> = hub
-            .lock()
-            .store()
-            .unwrap()
-            .events(&app)
-            .unwrap()
-            .into_iter()
-            .map(|event| event.name)
-            .collect();
-        assert_eq!(names, ["HELLO", "STOP"]);
-    }
-}
+mod tests;

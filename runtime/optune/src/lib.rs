@@ -25,13 +25,14 @@ pub mod sampler;
 mod service;
 pub mod space;
 pub mod store;
+mod text;
 mod wire;
 
 pub use auth::{Auth, Tokens};
 pub use clock::{Clock, SystemClock};
 pub use hub::{HubError, ServiceEvent};
 pub use machine::{
-    Drift, Notice, Origin, Pause, Scored, StudySummary, Trial, TrialCounts, TrialState,
+    Drift, InForce, Notice, Origin, Pause, Scored, StudySummary, Trial, TrialCounts, TrialState,
     Verification,
 };
 pub use objective::ObjectiveSpec;

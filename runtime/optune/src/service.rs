@@ -9,7 +9,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
@@ -19,7 +18,7 @@ use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
 
 use crate::auth::Auth;
-use crate::http;
+use crate::http::{self, Front};
 use crate::hub::{Hub, HubError, ServiceEvent};
 use crate::machine::StudySummary;
 use crate::options::{AppKey, ServiceOptions};
@@ -61,7 +60,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Service {
     hub: Arc<Hub>,
-    router: Router,
+    front: Front,
     address: SocketAddr,
     stopping: watch::Sender<bool>,
     server: Option<JoinHandle<()>>,
@@ -105,21 +104,10 @@ impl Service {
         };
         let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
         service.address = listener.local_addr().map_err(failed)?;
-        let router = service.router.clone();
-        let mut stopped = service.stopping.subscribe();
+        let front = service.front.clone();
+        let stopped = service.stopping.subscribe();
         service.ticker = Some(tokio::spawn(tick(Arc::clone(&service.hub))));
-        service.server = Some(tokio::spawn(async move {
-            let stop = async move {
-                // Ends also when the service was dropped.
-                let _ = stopped.wait_for(|stop| *stop).await;
-            };
-            if let Err(error) = axum::serve(listener, router)
-                .with_graceful_shutdown(stop)
-                .await
-            {
-                tracing::error!(%error, "the service has ended");
-            }
-        }));
+        service.server = Some(tokio::spawn(http::serve(listener, front, stopped)));
         Ok(service)
     }
 
@@ -145,10 +133,10 @@ impl Service {
         }
         let hub = Arc::new(Hub::open(options)?);
         let (stopping, stopped) = watch::channel(false);
-        let router = http::router(Arc::clone(&hub), options, stopped);
+        let front = http::front(Arc::clone(&hub), options, stopped);
         Ok(Self {
             hub,
-            router,
+            front,
             address: options.listen,
             stopping,
             server: None,
@@ -164,7 +152,7 @@ impl Service {
         &self,
         request: Request<Body>,
     ) -> impl Future<Output = Response<Body>> + Send + 'static {
-        let router = self.router.clone();
+        let router = self.front.router.clone();
         async move {
             match router.oneshot(request).await {
                 Ok(response) => response,
@@ -307,7 +295,7 @@ impl Drop for Service {
         for task in [&self.server, &self.ticker].into_iter().flatten() {
             task.abort();
         }
-        // Connections live on for a moment in tasks of their own.
+        // What is being taken in lives on for a moment.
         self.hub.close();
     }
 }

@@ -269,3 +269,115 @@ async fn onlookers_get_news_and_are_let_go_at_the_end() {
     service.shutdown().await;
     while stream.read(&mut buffer).await.unwrap_or(0) > 0 {}
 }
+
+/// Half heads keep nobody out, however many there are.
+#[tokio::test]
+async fn connections_that_say_nothing_keep_nobody_out() {
+    use std::io::{Read as _, Write as _};
+    let service = Service::start(ServiceOptions::default()).await.unwrap();
+    let address = service.local_addr();
+    aside(move || {
+        let mut stuck = Vec::new();
+        for _ in 0..400 {
+            let mut stream = std::net::TcpStream::connect(address).unwrap();
+            let _ = stream.write_all(b"POST /servo HTTP/1.1\r\nHost: lo");
+            stuck.push(stream);
+        }
+        assert_eq!(get(address, "/healthz").status, 200);
+        // The first ones had to make room.
+        let gone = stuck
+            .iter_mut()
+            .take(100)
+            .filter_map(|stream| stream.read(&mut [0; 1]).ok())
+            .all(|read| read == 0);
+        assert!(gone);
+    })
+    .await;
+}
+
+/// What a wrong token costs, and what the right one does not.
+#[tokio::test(start_paused = true)]
+async fn a_wrong_token_costs_time_and_the_right_one_none() {
+    use axum::body::Body;
+    use axum::http::Request;
+    let tokens = Auth::Tokens(Tokens::new().allow("the-right-token", "acme", None));
+    let service = Service::offline(&ServiceOptions {
+        auth: tokens,
+        ..ServiceOptions::default()
+    })
+    .unwrap();
+    let ask = |token: &str| {
+        let request = Request::get("http://localhost/api/v1/apps")
+            .header("authorization", format!("Bearer {token}"))
+            .body(Body::empty())
+            .unwrap();
+        let answer = service.handle(request);
+        async move {
+            let began = tokio::time::Instant::now();
+            (answer.await.status().as_u16(), began.elapsed().as_millis())
+        }
+    };
+    let mut costs = Vec::new();
+    for n in 0..20 {
+        let (status, cost) = ask(&format!("guess-{n}")).await;
+        assert_eq!(status, 403);
+        costs.push(cost);
+        assert_eq!(ask("the-right-token").await, (200, 0));
+    }
+    assert_eq!(costs[..4], [50, 100, 200, 400]);
+    // The original is answered within 5 s, whatever it sends.
+    assert!(costs.iter().all(|cost| *cost <= 3000));
+    assert!(costs.iter().sum::<u128>() > 30_000);
+}
+
+/// Sixty bodies of a megabyte of small objects, and forty that are never
+/// whole, are dealt with one after the other; others are served meanwhile.
+#[tokio::test]
+async fn a_body_that_would_become_too_much_is_a_failed_report() {
+    let service = Service::start(ServiceOptions::default()).await.unwrap();
+    let address = service.local_addr();
+    aside(move || {
+        event(address, "HELLO", json!({"agent": "x"}));
+        assert_eq!(next(address)["cmd"], "DESCRIBE");
+        let many = vec![json!({"a": {}}); 100_000];
+        let report = json!({"status": "ok", "descriptor": many});
+        assert_eq!(
+            event(address, "DESCRIPTION", report),
+            json!({"status": "ok"})
+        );
+        let view = get(address, "/api/v1/accounts/acme/applications/shop/trials").json();
+        assert_eq!(view["phase"]["failed"], 1, "{view}");
+    })
+    .await;
+}
+
+/// Text of a servo reaches neither page nor record as more than text.
+#[tokio::test]
+async fn what_a_servo_says_is_shown_as_it_is() {
+    let service = Service::start(ServiceOptions::default()).await.unwrap();
+    let address = service.local_addr();
+    aside(move || {
+        let agent = "a\u{1b}[31m\u{202e}\r\nall is well\u{9b}";
+        event(address, "HELLO", json!({"agent": agent}));
+        next(address);
+        let progress = json!({"progress": 3, "message": agent});
+        event(address, "DESCRIPTION", progress);
+        let view = get(address, "/api/v1/accounts/acme/applications/shop/trials");
+        for raw in ['\u{1b}', '\u{202e}', '\r', '\u{9b}'] {
+            assert!(!view.body.contains(raw), "{raw:?}");
+        }
+        let view = view.json();
+        let expected = "a\\u{1b}[31m\\u{202e}\\u{d}\nall is well\\u{9b}";
+        assert_eq!(view["servo"]["agent"], expected);
+        assert_eq!(view["progress"]["message"], expected);
+        // A name that is to come back as it is cannot be spelled: it is refused.
+        let body = json!({"min": 1, "max": 2, "step": 1, "value": 1});
+        let named =
+            json!({"application": {"components": {"we\u{202e}b": {"settings": {"cpu": body}}}}});
+        event(address, "DESCRIPTION", json!({"descriptor": named}));
+        let view = get(address, "/api/v1/accounts/acme/applications/shop/trials").json();
+        let reason = view["summary"]["reason"].as_str().unwrap();
+        assert!(reason.contains("we\\u{202e}b"), "{reason}");
+    })
+    .await;
+}

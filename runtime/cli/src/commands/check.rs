@@ -12,7 +12,9 @@ use std::path::{Path, PathBuf};
 use servo_agent::{Token, parse_url};
 use servo_config::DriverRole;
 use servo_host::{AppId, Hosted, Site};
-use servo_protocol::{AppliedApplication, check as contract};
+use servo_optune::ObjectiveSpec;
+use servo_optune::objective::Objective;
+use servo_protocol::{AppliedApplication, Metrics, check as contract};
 
 use self::finding::{Finding, Findings};
 use self::report::{DriverReport, Report};
@@ -113,7 +115,12 @@ async fn driver(
         match role {
             DriverRole::Measure => {
                 match operation.call().metrics(driver.measure().as_ref()).await {
-                    Ok(metrics) => said.metrics(&metrics),
+                    Ok(metrics) => {
+                        if let Some(finding) = objective(&metrics) {
+                            report.findings.push(finding);
+                        }
+                        said.metrics(&metrics);
+                    }
                     Err(failure) => report.findings.push(Finding::description(role, &failure)),
                 }
             }
@@ -151,6 +158,20 @@ async fn driver(
     }
     report.drivers.push((role, said));
     Ok(())
+}
+
+/// What `servo optune` would say of these metrics, unless it is told what to
+/// optimize.
+fn objective(metrics: &Metrics) -> Option<Finding> {
+    let perf = std::env::var("OPTUNE_PERF").ok();
+    let perf = perf
+        .as_deref()
+        .map(str::trim)
+        .filter(|perf| !perf.is_empty());
+    let names: Vec<&str> = metrics.keys().map(String::as_str).collect();
+    Objective::choose(&ObjectiveSpec::Auto, perf, &names)
+        .err()
+        .map(|problem| Finding::objective(&problem))
 }
 
 /// Folders below it are shown as a person would write them.

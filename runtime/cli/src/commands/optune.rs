@@ -1,19 +1,24 @@
 //! `servo optune`: the local service.
 
 use std::collections::HashMap;
+use std::io::Read as _;
 use std::net::SocketAddr;
 
 use serde_json::{Map, Value};
 use servo_optune::{
-    AppKey, Auth, Notice, ObjectiveSpec, Service, ServiceEvent, ServiceOptions, Settings,
-    StudyOptions, Tokens, TrialState,
+    AppKey, Auth, InForce, Notice, ObjectiveSpec, Service, ServiceEvent, ServiceOptions, Settings,
+    StudyOptions, StudySummary, Tokens, TrialState,
 };
 use servo_protocol::{Control, Seconds};
+use servo_text::{shown, shown_within};
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::args::OptuneArgs;
 use crate::exit::{Failed, Outcome};
 use crate::output;
+
+/// Largest file of a token, in bytes.
+const MAX_TOKEN: u64 = 4096;
 
 pub(crate) async fn run(args: OptuneArgs) -> Outcome {
     let service = Service::start(ServiceOptions {
@@ -35,7 +40,7 @@ pub(crate) async fn run(args: OptuneArgs) -> Outcome {
     ))?;
 
     let mut events = service.events();
-    let mut said = Said {
+    let mut printer = Printer {
         address,
         seen: HashMap::new(),
     };
@@ -47,7 +52,7 @@ pub(crate) async fn run(args: OptuneArgs) -> Outcome {
         tokio::select! {
             biased;
             event = events.recv() => match event {
-                Ok(event) => if let Err(failed) = said.show(&event) {
+                Ok(event) => if let Err(failed) = printer.show(&event) {
                     break Err(failed);
                 },
                 Err(RecvError::Lagged(_)) => {}
@@ -55,9 +60,7 @@ pub(crate) async fn run(args: OptuneArgs) -> Outcome {
             },
             summary = &mut finished, if args.exit_when_done => {
                 break match summary {
-                    Some(summary) => serde_json::to_string(&summary)
-                        .map_err(Failed::ran)
-                        .and_then(output::line),
+                    Some(summary) => last(&summary),
                     None => Ok(()),
                 };
             }
@@ -69,12 +72,34 @@ pub(crate) async fn run(args: OptuneArgs) -> Outcome {
     outcome
 }
 
+/// The whole study in one line. One that failed ends the command with a failure.
+fn last(summary: &StudySummary) -> Outcome {
+    output::line(serde_json::to_string(summary).map_err(Failed::ran)?)?;
+    if summary.state == "failed" {
+        let reason = summary.reason.as_deref().unwrap_or("no reason is known");
+        return Err(Failed::ran(format_args!(
+            "the study of {} failed: {}",
+            summary.app,
+            shown(reason)
+        )));
+    }
+    Ok(())
+}
+
 fn auth(args: &OptuneArgs) -> Result<Auth, Failed> {
     let Some(path) = &args.token_file else {
         return Ok(Auth::None);
     };
-    let token = std::fs::read_to_string(path)
+    let mut token = String::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(MAX_TOKEN + 1).read_to_string(&mut token))
         .map_err(|error| Failed::usage(format_args!("{}: {error}", path.display())))?;
+    if token.len() as u64 > MAX_TOKEN {
+        return Err(Failed::usage(format_args!(
+            "{}: more than {MAX_TOKEN} bytes are too many for a token",
+            path.display()
+        )));
+    }
     let token = token.trim();
     if token.len() < 16 {
         return Err(Failed::usage(format_args!(
@@ -135,13 +160,13 @@ fn study(args: &OptuneArgs) -> Result<StudyOptions, Failed> {
 }
 
 /// What has been said of each application, so that nothing is said twice.
-struct Said {
+struct Printer {
     address: SocketAddr,
     /// The state, and whether the baseline was said.
     seen: HashMap<String, (String, bool)>,
 }
 
-impl Said {
+impl Printer {
     /// A score first, and then the phase that it led to.
     fn show(&mut self, event: &ServiceEvent) -> Outcome {
         let summary = &event.summary;
@@ -172,29 +197,46 @@ impl Said {
             state.clone_from(&summary.state);
             output::line(format_args!("{}: {state}", event.app))?;
             if let ("paused", Some(reason)) = (state.as_str(), &summary.reason) {
-                output::line(format_args!("{}: {reason}", event.app))?;
+                output::line(format_args!("{}: {}", event.app, shown(reason)))?;
                 output::line(format_args!(
                     "resume {}: curl -X POST -H 'Content-Type: application/json' {}",
                     event.app,
                     resume_url(self.address, &event.app)
                 ))?;
             }
-            if let ("done", Some(best)) = (state.as_str(), &summary.best) {
-                say("best", scored(best.score, &best.settings))?;
+            if let ("failed" | "stopped", Some(reason)) = (state.as_str(), &summary.reason) {
+                output::line(format_args!("{}: {}", event.app, shown(reason)))?;
+            }
+            if summary.ended() {
+                if let Some(best) = &summary.best {
+                    say("best", scored(best.score, &best.settings))?;
+                }
+                output::line(format_args!(
+                    "in force at {}  {}",
+                    event.app,
+                    in_force(summary)
+                ))?;
             }
         }
         Ok(())
     }
 }
 
-/// The beginning of a message that may have been megabytes of traceback.
+/// Both ends of a message that may have been megabytes of traceback.
 fn one_line(message: &str) -> String {
     let words: Vec<&str> = message.split_whitespace().collect();
-    let line = words.join(" ");
-    match line.char_indices().nth(200) {
-        Some((end, _)) => format!("{}...", line.get(..end).unwrap_or_default()),
-        None => line,
-    }
+    shown_within(&words.join(" "), 240).to_string()
+}
+
+/// Which settings the application is left with.
+fn in_force(summary: &StudySummary) -> String {
+    let which = match summary.in_force {
+        InForce::Unknown => return "not known; look at the application".to_owned(),
+        InForce::Found => "as found".to_owned(),
+        InForce::Trial(number) => format!("trial {number}"),
+    };
+    let settings = summary.settings.as_ref().map(settings);
+    format!("{which}  {}", settings.unwrap_or_default())
 }
 
 fn resume_url(address: SocketAddr, app: &AppKey) -> String {

@@ -6,9 +6,10 @@
 
 use std::convert::Infallible;
 
+use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Json, Response};
 use futures_util::stream;
@@ -16,7 +17,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::{Refusal, Shared, not_found};
+use super::listen::Streams;
+use super::{Peer, Refusal, Shared, not_found};
 use crate::auth::Scope;
 use crate::hub::HubError;
 use crate::machine::StudySummary;
@@ -30,8 +32,8 @@ struct Listed {
     summary: StudySummary,
 }
 
-pub(super) async fn apps(State(shared): State<Shared>, headers: HeaderMap) -> Response {
-    let scope = match shared.scope(&headers) {
+pub(super) async fn apps(State(shared): State<Shared>, peer: Peer, headers: HeaderMap) -> Response {
+    let scope = match shared.scope(&peer, &headers).await {
         Ok(scope) => scope,
         Err(refused) => return refused.into_response(),
     };
@@ -53,12 +55,13 @@ fn visible(shared: &Shared, scope: &Scope) -> Vec<(AppKey, StudySummary)> {
 }
 
 /// The application of a path, or the only one there is.
-fn chosen(
+async fn chosen(
     shared: &Shared,
+    peer: &Peer,
     headers: &HeaderMap,
     path: Option<(String, String)>,
 ) -> Result<AppKey, Refusal> {
-    let scope = shared.scope(headers)?;
+    let scope = shared.scope(peer, headers).await?;
     let app = match path {
         Some((account, application)) => {
             AppKey::new(&account, &application).map_err(|_| not_found())?
@@ -86,13 +89,14 @@ fn wanted(uri: &Uri) -> Option<u32> {
         .and_then(|number| number.parse().ok())
 }
 
-fn list(
+async fn list(
     shared: &Shared,
+    peer: &Peer,
     headers: &HeaderMap,
     path: Option<(String, String)>,
     wanted: Option<u32>,
 ) -> Result<Response, Refusal> {
-    let app = chosen(shared, headers, path)?;
+    let app = chosen(shared, peer, headers, path).await?;
     let view = shared.hub.view(&app).ok_or_else(not_found)?;
     let view = match wanted {
         Some(study) if study != view.summary.study => shared
@@ -102,33 +106,41 @@ fn list(
             .ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "there is no such study"))?,
         _ => view,
     };
-    Ok(Json(view).into_response())
+    long(shared, peer, &view)
 }
 
 pub(super) async fn trials(
     State(shared): State<Shared>,
     Path(path): Path<(String, String)>,
     uri: Uri,
+    peer: Peer,
     headers: HeaderMap,
 ) -> Response {
-    list(&shared, &headers, Some(path), wanted(&uri)).into_response()
+    list(&shared, &peer, &headers, Some(path), wanted(&uri))
+        .await
+        .into_response()
 }
 
 pub(super) async fn single_trials(
     State(shared): State<Shared>,
     uri: Uri,
+    peer: Peer,
     headers: HeaderMap,
 ) -> Response {
-    list(&shared, &headers, None, wanted(&uri)).into_response()
+    list(&shared, &peer, &headers, None, wanted(&uri))
+        .await
+        .into_response()
 }
 
 /// Every study of an application, the present one last.
 pub(super) async fn studies(
     State(shared): State<Shared>,
     Path(path): Path<(String, String)>,
+    peer: Peer,
     headers: HeaderMap,
 ) -> Response {
-    let listed = chosen(&shared, &headers, Some(path)).and_then(|app| {
+    let app = chosen(&shared, &peer, &headers, Some(path)).await;
+    let listed = app.and_then(|app| {
         let now = shared.hub.view(&app).ok_or_else(not_found)?;
         let mut all = shared.hub.earlier(&app).map_err(refusal)?;
         all.push(now.summary);
@@ -140,21 +152,22 @@ pub(super) async fn studies(
 /// What an operator may say with a change.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
-struct Said {
+struct ChangeRequest {
     reason: Option<String>,
 }
 
 /// Makes a change and answers with the study as it stands then.
-fn change(
+async fn change(
     shared: &Shared,
+    peer: &Peer,
     headers: &HeaderMap,
     path: (String, String),
     body: &Bytes,
-    make: impl FnOnce(&AppKey, Said) -> Result<(), HubError>,
+    make: impl FnOnce(&AppKey, ChangeRequest) -> Result<(), HubError>,
 ) -> Result<Response, Refusal> {
-    let app = chosen(shared, headers, Some(path))?;
+    let app = chosen(shared, peer, headers, Some(path)).await?;
     let said = match body.as_ref() {
-        [] => Said::default(),
+        [] => ChangeRequest::default(),
         body => serde_json::from_slice(body).map_err(|error| {
             Refusal::new(
                 StatusCode::BAD_REQUEST,
@@ -179,12 +192,14 @@ fn refusal(error: HubError) -> Refusal {
 pub(super) async fn resume(
     State(shared): State<Shared>,
     Path(path): Path<(String, String)>,
+    peer: Peer,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    change(&shared, &headers, path, &body, |app, _| {
+    change(&shared, &peer, &headers, path, &body, |app, _| {
         shared.hub.resume(app)
     })
+    .await
     .into_response()
 }
 
@@ -192,15 +207,17 @@ pub(super) async fn resume(
 pub(super) async fn stop(
     State(shared): State<Shared>,
     Path(path): Path<(String, String)>,
+    peer: Peer,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    change(&shared, &headers, path, &body, |app, said| {
+    change(&shared, &peer, &headers, path, &body, |app, said| {
         let reason = said
             .reason
             .unwrap_or_else(|| "stopped by the operator".to_owned());
         shared.hub.stop(app, &reason)
     })
+    .await
     .into_response()
 }
 
@@ -208,42 +225,50 @@ pub(super) async fn stop(
 pub(super) async fn begin(
     State(shared): State<Shared>,
     Path(path): Path<(String, String)>,
+    peer: Peer,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    change(&shared, &headers, path, &body, |app, _| {
+    change(&shared, &peer, &headers, path, &body, |app, _| {
         shared.hub.renew(app)
     })
+    .await
     .into_response()
 }
 
 pub(super) async fn events(
     State(shared): State<Shared>,
     Path(path): Path<(String, String)>,
+    peer: Peer,
     headers: HeaderMap,
 ) -> Response {
-    watch(shared, &headers, Some(path)).into_response()
+    watch(shared, &peer, &headers, Some(path))
+        .await
+        .into_response()
 }
 
-pub(super) async fn single_events(State(shared): State<Shared>, headers: HeaderMap) -> Response {
-    watch(shared, &headers, None).into_response()
+pub(super) async fn single_events(
+    State(shared): State<Shared>,
+    peer: Peer,
+    headers: HeaderMap,
+) -> Response {
+    watch(shared, &peer, &headers, None).await.into_response()
 }
 
 /// Server-sent events: one for each news, `missed` when some were lost.
-fn watch(
+async fn watch(
     shared: Shared,
+    peer: &Peer,
     headers: &HeaderMap,
     path: Option<(String, String)>,
 ) -> Result<Response, Refusal> {
-    let app = chosen(&shared, headers, path)?;
-    let seat = shared.onlookers.clone().try_acquire_owned().map_err(|_| {
-        Refusal::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "too many onlookers; close a page",
-        )
-    })?;
-    let state = (shared.hub.subscribe(), shared.stopped.clone(), seat, app);
-    let news = stream::unfold(state, |(mut news, mut stopped, seat, app)| async move {
+    let app = chosen(&shared, peer, headers, path).await?;
+    let permit = shared
+        .subscribers
+        .try_take(peer.address())
+        .ok_or_else(|| busy("too many subscribers; close a page"))?;
+    let state = (shared.hub.subscribe(), shared.stopped.clone(), permit, app);
+    let news = stream::unfold(state, |(mut news, mut stopped, permit, app)| async move {
         loop {
             let received = tokio::select! {
                 received = news.recv() => received,
@@ -258,10 +283,25 @@ fn watch(
                 Err(RecvError::Lagged(_)) => Event::default().event("missed").data("{}"),
                 Err(RecvError::Closed) => return None,
             };
-            return Some((Ok::<_, Infallible>(event), (news, stopped, seat, app)));
+            return Some((Ok::<_, Infallible>(event), (news, stopped, permit, app)));
         }
     });
-    Ok(Sse::new(news)
-        .keep_alive(KeepAlive::default())
-        .into_response())
+    let news = Sse::new(news).keep_alive(KeepAlive::default());
+    Ok((Extension(Streams), news).into_response())
+}
+
+fn busy(message: &'static str) -> Refusal {
+    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, message)
+}
+
+/// An answer that may be long. It takes memory until the client has read it, so
+/// there are only so many at a time.
+fn long(shared: &Shared, peer: &Peer, answer: &impl Serialize) -> Result<Response, Refusal> {
+    let permit = shared
+        .long
+        .try_take(peer.address())
+        .ok_or_else(|| busy("too many long answers are being read; come again"))?;
+    let bytes = serde_json::to_vec(answer).map_err(|_| busy("there is no answer"))?;
+    let kind = [(header::CONTENT_TYPE, "application/json")];
+    Ok((kind, permit.until_read(bytes)).into_response())
 }

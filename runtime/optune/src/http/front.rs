@@ -1,29 +1,24 @@
 //! The protocol front (protocol sections 2 to 8).
 
-use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
-use futures_util::stream;
 use serde_json::{Value, json};
 use servo_protocol::StatusReply;
 
-use super::{Refusal, Shared, not_found};
+use super::{Peer, Refusal, Shared, hang_up, not_found};
 use crate::hub::HubError;
 use crate::machine::{Input, Reply};
 use crate::options::AppKey;
 use crate::wire;
 
-/// Longest work on one event. With the longest delay of [`super::pace`] an
+/// Longest work on one event. With the longest delay of [`super::rate`] an
 /// answer stays below the 5 s in which the original, which has no timeout, is
 /// to be answered.
 const SLOWEST: Duration = Duration::from_millis(2500);
-/// How long a body may take: 16 MiB over a line that nobody runs a servo on.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 pub(super) async fn app(
     State(shared): State<Shared>,
     Path((account, application)): Path<(String, String)>,
@@ -41,21 +36,36 @@ pub(super) async fn single(State(shared): State<Shared>, request: Request) -> Re
 
 async fn serve(shared: Shared, app: AppKey, request: Request) -> Response {
     let (head, body) = request.into_parts();
-    if let Some(refused) = refuse(&shared, &app, &head.headers) {
-        return refused.into_response();
+    let peer = Peer::of(&head);
+    match shared.scope(&peer, &head.headers).await {
+        Err(refused) => return refused.into_response(),
+        Ok(scope) if !scope.covers(&app) => return not_found().into_response(),
+        Ok(_) => {}
     }
-    shared.pace.wait(&app).await;
-    let Some(body) = whole(body).await else {
+    peer.waits(shared.rates.wait(&app)).await;
+    let read = shared.bodies.read(body, peer.address());
+    let Some(held) = peer.waits(read).await else {
         return hang_up();
     };
-    let is_progress = wire::may_be_progress(&body);
-    let work = tokio::task::spawn_blocking(move || answer(&shared, &app, &body));
+    let is_progress = wire::may_be_progress(&held.bytes);
+    let work = async {
+        let events = Arc::clone(&shared.events);
+        // Never closed, and then it would only be one more.
+        let turn = events.acquire_owned().await.ok();
+        tokio::task::spawn_blocking(move || {
+            let answer = answer(&shared, &app, &held.bytes);
+            drop((turn, held));
+            answer
+        })
+        .await
+    };
     match tokio::time::timeout(SLOWEST, work).await {
         Ok(Ok(answer)) => answer,
-        // The disk or the lock takes its time. The event is taken in all the
-        // same, and found to be a repetition when the servo sends it again;
-        // a report of progress is not worth that, and a second refusal of one
-        // would make the original give up its operation.
+        // The disk or the lock takes its time. Either the event is taken in all
+        // the same, and found to be a repetition when the servo sends it again,
+        // or nothing of it has happened; a report of progress is not worth that,
+        // and a second refusal of one would make the original give up its
+        // operation.
         Err(_) if is_progress => status(&StatusReply::ok()),
         Err(_) => Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "busy, come again").into_response(),
         Ok(Err(_)) => Refusal::new(
@@ -64,26 +74,6 @@ async fn serve(shared: Shared, app: AppKey, request: Request) -> Response {
         )
         .into_response(),
     }
-}
-
-fn refuse(shared: &Shared, app: &AppKey, headers: &HeaderMap) -> Option<Refusal> {
-    match shared.scope(headers) {
-        Err(refused) => Some(refused),
-        Ok(scope) if !scope.covers(app) => Some(not_found()),
-        Ok(_) => None,
-    }
-}
-
-async fn whole(body: Body) -> Option<Bytes> {
-    let read = axum::body::to_bytes(body, wire::MAX_BODY);
-    tokio::time::timeout(PATIENCE, read).await.ok()?.ok()
-}
-
-/// An answer of any kind would be repeated for ever or taken for a success;
-/// one that breaks off closes the connection. Also for a body that never ends.
-fn hang_up() -> Response {
-    let broken = stream::iter([Err::<Bytes, _>(io::Error::other("the body is too large"))]);
-    Body::from_stream(broken).into_response()
 }
 
 fn answer(shared: &Shared, app: &AppKey, body: &[u8]) -> Response {

@@ -9,42 +9,18 @@
 //! other values, the old plan makes no sense any more and a new version of the
 //! study begins (see [`super::renew`]).
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-
-use super::steps::{Description, brief};
-use super::turn::Changes;
-use super::{Machine, Notice, Outcome, Phase, Reply, Study};
-use crate::space::{Settings, Space};
 use servo_protocol::StatusReply;
+
+use super::description::Description;
+use super::event::{Notice, Outcome, Reply};
+use super::failure::brief;
+use super::model::{Changes, Machine};
+use super::state::{Drift, MAX_TRIES, Pause, Phase};
+use super::study::Study;
+use crate::space::{Settings, Space};
 
 /// Most differences that the reason of a pause lists.
 const LISTED: usize = 5;
-
-/// One setting that has another value than the study left it with.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Drift {
-    /// Component name.
-    pub component: String,
-    /// Setting name.
-    pub setting: String,
-    /// What the study left there.
-    pub expected: Value,
-    /// What is in force.
-    pub found: Value,
-}
-
-/// Why a study rests until the operator says so.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Pause {
-    /// For people.
-    pub reason: String,
-    /// The settings that were changed behind its back; none when the
-    /// description cannot be used.
-    pub drift: Vec<Drift>,
-    /// When it was found, in milliseconds since the Unix epoch.
-    pub since: u64,
-}
 
 impl Machine {
     /// A description that was asked for in the middle of the study.
@@ -63,7 +39,7 @@ impl Machine {
             Outcome::Failed(failure) => {
                 let core = &mut self.state.core;
                 core.check = core.check.saturating_sub(1);
-                core.nap = (core.check > 0).then_some(2);
+                core.backoff = (core.check > 0).then_some(2);
                 tracing::warn!(
                     failure = brief(&failure),
                     "the application could not be described again"
@@ -107,7 +83,7 @@ impl Machine {
     }
 
     /// The settings that the study knows to be in force.
-    fn in_force<'a>(&'a self, study: &'a Study) -> Option<&'a Settings> {
+    pub(super) fn in_force<'a>(&'a self, study: &'a Study) -> Option<&'a Settings> {
         let untouched = (!self.state.core.touched).then_some(&study.found);
         self.state.core.applied.as_ref().or(untouched)
     }
@@ -131,7 +107,7 @@ impl Machine {
         changes.core = true;
         let core = &mut self.state.core;
         if pause.drift.is_empty() {
-            core.check = super::MAX_TRIES;
+            core.check = MAX_TRIES;
         } else {
             // What is in force now is not the study's. A measurement has to
             // wait until its own settings are applied again; where the study

@@ -4,7 +4,8 @@ use serde::Serialize;
 use serde_json::Value;
 use servo_protocol::{Failure, Measurement, Operation, StatusReply};
 
-use super::{Command, Core, Pause, Phase, Progress, ServoSeen, Study, Trial};
+use super::state::{Command, Core, Pause, Phase, Progress, ServoSeen};
+use super::study::{Study, Trial};
 use crate::options::StudyOptions;
 
 /// One thing that happened.
@@ -130,7 +131,7 @@ pub enum Write {
     },
 }
 
-/// News for onlookers.
+/// News for subscribers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase", tag = "kind", content = "data")]
 pub enum Notice {
@@ -155,56 +156,6 @@ pub struct Reaction {
     pub reply: Reply,
     /// What to store before answering.
     pub writes: Vec<Write>,
-    /// What to tell onlookers.
+    /// What to tell subscribers.
     pub notices: Vec<Notice>,
-}
-
-/// Serde for [`Operation`], which has no wire form of its own.
-pub(super) mod operation {
-    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
-    use servo_protocol::Operation;
-
-    pub(in crate::machine) fn serialize<S: Serializer>(
-        value: &Operation,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
-        to.collect_str(value)
-    }
-
-    pub(in crate::machine) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Operation, D::Error> {
-        let text = String::deserialize(from)?;
-        parse(&text).ok_or_else(|| D::Error::custom(format!("unknown operation `{text}`")))
-    }
-
-    pub(in crate::machine) fn parse(text: &str) -> Option<Operation> {
-        [Operation::Describe, Operation::Measure, Operation::Adjust]
-            .into_iter()
-            .find(|each| each.to_string() == text)
-    }
-}
-
-/// The same for an [`Operation`] that may be absent.
-pub(super) mod maybe_operation {
-    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer, de::Error as _};
-    use servo_protocol::Operation;
-
-    pub(in crate::machine) fn serialize<S: Serializer>(
-        value: &Option<Operation>,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
-        value.map(|operation| operation.to_string()).serialize(to)
-    }
-
-    pub(in crate::machine) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Option<Operation>, D::Error> {
-        Option::<String>::deserialize(from)?
-            .map(|text| {
-                super::operation::parse(&text)
-                    .ok_or_else(|| D::Error::custom(format!("unknown operation `{text}`")))
-            })
-            .transpose()
-    }
 }

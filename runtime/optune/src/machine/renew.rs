@@ -12,9 +12,11 @@
 
 use servo_protocol::StatusReply;
 
-use super::steps::Description;
-use super::turn::Changes;
-use super::{Core, End, Machine, Notice, Origin, Phase, Reply, Study, Trial, TrialState, Write};
+use super::description::Description;
+use super::event::{Notice, Reply, Write};
+use super::model::{Changes, Machine};
+use super::state::{Core, End, Phase};
+use super::study::{Origin, Study, Trial, TrialState};
 use crate::options::StudyOptions;
 use crate::space::{Settings, Space};
 
@@ -55,10 +57,10 @@ impl Machine {
         core.study += 1;
         core.last_good = 0;
         core.repeats = 0;
-        core.nap = None;
+        core.backoff = None;
         core.check = 0;
         core.paused = None;
-        core.adrift = None;
+        core.presumed_lost = None;
         changes.core = true;
         changes.writes.push(Write::Renewed {
             closed: Box::new(closed),

@@ -11,9 +11,12 @@
 //! but it is decided only when the servo asks for something else: until then a
 //! late report is as good as any, and the measurement is not wasted.
 
-use super::study::TrialState;
-use super::turn::Changes;
-use super::{Machine, Notice, Operation, Phase, Reply, Trial};
+use servo_protocol::Operation;
+
+use super::event::{Notice, Reply};
+use super::model::{Changes, Machine};
+use super::state::Phase;
+use super::study::{Trial, TrialState};
 use crate::options::StudyOptions;
 
 /// Silence beyond what a command adds up to, as a factor of it.
@@ -37,7 +40,7 @@ impl Machine {
     fn deadline(&self) -> Option<u64> {
         let core = &self.state.core;
         let servo = core.servo.as_ref()?;
-        let at_work = self.exposed().is_some() && core.adrift.is_none();
+        let at_work = self.exposed().is_some() && core.presumed_lost.is_none();
         if servo.lost || !(servo.connected || at_work) {
             return None;
         }
@@ -81,7 +84,7 @@ impl Machine {
             changes.core = true;
         }
         let why = format!("nothing was heard of the servo for {silent} s");
-        self.cut_loose(why, now, changes);
+        self.presume_lost(why, now, changes);
         self.ok()
     }
 
@@ -96,7 +99,7 @@ impl Machine {
     }
 
     /// Nobody may be at work on the trial any more.
-    pub(super) fn cut_loose(&mut self, why: String, now: u64, changes: &mut Changes) {
+    pub(super) fn presume_lost(&mut self, why: String, now: u64, changes: &mut Changes) {
         let Some(trial) = self.exposed() else {
             return;
         };
@@ -106,7 +109,7 @@ impl Machine {
             .as_ref()
             .is_some_and(|command| command.operation != Operation::Describe);
         if at_work {
-            self.state.core.adrift = Some(why);
+            self.state.core.presumed_lost = Some(why);
             changes.core = true;
             self.show(trial, changes);
         } else {
@@ -116,8 +119,8 @@ impl Machine {
     }
 
     /// The servo asks for something to do: it is not at work on anything.
-    pub(super) fn settle(&mut self, now: u64, changes: &mut Changes) {
-        let Some(why) = self.state.core.adrift.take() else {
+    pub(super) fn confirm_lost(&mut self, now: u64, changes: &mut Changes) {
+        let Some(why) = self.state.core.presumed_lost.take() else {
             return;
         };
         let trial = self.exposed();
@@ -128,8 +131,8 @@ impl Machine {
     }
 
     /// A report shows that it is at work after all.
-    pub(super) fn take_up(&mut self, changes: &mut Changes) {
-        if self.state.core.adrift.take().is_some() {
+    pub(super) fn presume_alive(&mut self, changes: &mut Changes) {
+        if self.state.core.presumed_lost.take().is_some() {
             changes.core = true;
             if let Some(trial) = self.exposed() {
                 self.show(trial, changes);
@@ -142,11 +145,11 @@ impl Machine {
         self.state.core.phase = Phase::Recovering { failed: 0 };
     }
 
-    /// A trial as onlookers should see it: one that is adrift is lost, though
+    /// A trial as subscribers should see it: one that is presumed lost is lost, though
     /// it is not decided yet.
     pub(super) fn shown(&self, trial: &Trial) -> Trial {
         let mut shown = trial.clone();
-        if let Some(why) = &self.state.core.adrift
+        if let Some(why) = &self.state.core.presumed_lost
             && trial.state == TrialState::Running
         {
             shown.lose(why, self.heard.unwrap_or(trial.started));

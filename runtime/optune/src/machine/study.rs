@@ -48,6 +48,29 @@ pub struct Verification {
     pub found: Vec<f64>,
 }
 
+impl Verification {
+    /// Steps of one round.
+    pub(super) const ROUND: u32 = 4;
+
+    pub(super) fn new(trial: u32) -> Self {
+        Self {
+            trial,
+            best: Vec::new(),
+            found: Vec::new(),
+        }
+    }
+
+    /// Whether a step applies settings; else it measures them.
+    pub(super) fn applies(step: u32) -> bool {
+        step.is_multiple_of(2)
+    }
+
+    /// The trial whose settings a step is about; 0 means those found.
+    pub(super) fn subject(trial: u32, step: u32) -> u32 {
+        if step % Self::ROUND < 2 { 0 } else { trial }
+    }
+}
+
 impl Study {
     /// The baseline as samplers see it; none when the settings found lie
     /// between the steps of the grid.

@@ -3,28 +3,23 @@
 use serde_json::{Map, Value, json};
 use servo_protocol::{Control, Operation, Reason, Status, StatusReply};
 
-use super::steps::failure;
-use super::study::cut;
-use super::{
-    Command, End, Input, MAX_DELIVERIES, MAX_DROPPED, MAX_TRIES, Machine, Notice, Outcome, Phase,
-    Progress, Reaction, Reply, ServoSeen, Write, verify,
-};
+use super::event::{Input, Notice, Outcome, Reaction, Reply, Write};
+use super::failure::{MAX_TEXT, failure};
+use super::model::{Changes, Machine};
+use super::state::{Command, End, MAX_TRIES, Phase, Progress, ServoSeen};
+use super::study::{Verification, cut};
 use crate::space::Settings;
+
+/// Times a command is handed out without a report before it is given up. Lost
+/// answers come in twos and threes.
+pub const MAX_DELIVERIES: u32 = 10;
+/// Times that the servo may work on a command, as its progress shows, and then
+/// ask for another one. A driver that answers NaN makes the original drop the
+/// report and ask again, for ever, and each time is a whole measurement.
+pub const MAX_DROPPED: u32 = 3;
 
 /// Longest name of an agent that is kept, in bytes.
 const MAX_AGENT: usize = 200;
-/// Longest text of a progress report, a stop or a summary of a failure that is
-/// kept, in bytes.
-pub(super) const MAX_TEXT: usize = 1000;
-
-/// Changes and news of one reaction, while it is being made.
-#[derive(Default)]
-pub(super) struct Changes {
-    pub(super) writes: Vec<Write>,
-    pub(super) notices: Vec<Notice>,
-    pub(super) core: bool,
-    pub(super) study: bool,
-}
 
 impl Machine {
     /// Takes one event in. `now` is the time stamp for what is recorded, in
@@ -154,7 +149,7 @@ impl Machine {
         // A servo that only starts again goes on with what it has in hand.
         if !matches!(reason, "restart" | "restarting") {
             let why = format!("the servo said goodbye ({})", cut(reason, MAX_TEXT));
-            self.cut_loose(why, now, changes);
+            self.presume_lost(why, now, changes);
         }
         self.ok()
     }
@@ -180,7 +175,7 @@ impl Machine {
     }
 
     /// A command that is handed out over and over brings nothing.
-    fn give_up_if_tired(&mut self, now: u64, changes: &mut Changes) {
+    fn give_up_if_dropped(&mut self, now: u64, changes: &mut Changes) {
         let worked = self.progress.take().is_some();
         let Some(command) = &mut self.state.outstanding else {
             return;
@@ -203,9 +198,9 @@ impl Machine {
             self.state.core.phase = Phase::Describing { failed: 0 };
         }
         self.give_up_if_stopped(now, changes);
-        self.settle(now, changes);
-        self.give_up_if_tired(now, changes);
-        if let Some(seconds) = self.state.core.nap.take() {
+        self.confirm_lost(now, changes);
+        self.give_up_if_dropped(now, changes);
+        if let Some(seconds) = self.state.core.backoff.take() {
             changes.core = true;
             return self.sleep(seconds, "waiting before another try");
         }
@@ -273,8 +268,8 @@ impl Machine {
         match &core.phase {
             Phase::Waiting | Phase::Ended { .. } => None,
             Phase::Describing { .. } => Some((Operation::Describe, self.describe_param())),
-            Phase::Verifying { trial, step, .. } if verify::applies(*step) => {
-                adjust(self.settings_of(verify::subject(*trial, *step))?)
+            Phase::Verifying { trial, step, .. } if Verification::applies(*step) => {
+                adjust(self.settings_of(Verification::subject(*trial, *step))?)
             }
             Phase::Baseline { .. } | Phase::Measuring { .. } | Phase::Verifying { .. } => {
                 let mut param = Map::new();
@@ -305,7 +300,7 @@ impl Machine {
     fn sleep(&mut self, seconds: u32, reason: &str) -> Reply {
         self.rest = seconds;
         Reply::Command(
-            json!({ "cmd": "SLEEP", "param": { "duration": seconds, "data": { "reason": reason } } }),
+            json!({ "cmd": "SLEEP", "param": { "duration": seconds, "data": { "reason": reason, "state": self.word() } } }),
         )
     }
 
@@ -331,7 +326,7 @@ impl Machine {
         if let Err(reply) = self.expect(progress.operation, uid) {
             return reply;
         }
-        self.take_up(changes);
+        self.presume_alive(changes);
         if let Some(reason) = &self.state.core.stop
             && self.may_cancel()
         {
@@ -410,7 +405,7 @@ impl Machine {
         if let Err(reply) = self.expect(operation, uid) {
             return reply;
         }
-        self.take_up(changes);
+        self.presume_alive(changes);
         self.conclude(outcome, now, changes);
         StatusReply::ok()
     }

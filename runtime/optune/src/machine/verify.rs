@@ -5,23 +5,11 @@
 //! measured again in turn, as often as planned: what has changed meanwhile then
 //! changes both. Settings that do not win a second time are not kept.
 
-use super::steps::brief;
+use super::event::Outcome;
+use super::failure::brief;
+use super::model::{Changes, Machine};
+use super::state::{Command, End, Phase};
 use super::study::Verification;
-use super::turn::Changes;
-use super::{Command, End, Machine, Outcome, Phase};
-
-/// Steps of one round.
-const ROUND: u32 = 4;
-
-/// Whether a step applies settings; else it measures them.
-pub(super) fn applies(step: u32) -> bool {
-    step.is_multiple_of(2)
-}
-
-/// The trial whose settings a step is about; 0 means those found.
-pub(super) fn subject(trial: u32, step: u32) -> u32 {
-    if step % ROUND < 2 { 0 } else { trial }
-}
 
 impl Machine {
     /// A step of the verification has ended.
@@ -38,8 +26,8 @@ impl Machine {
         if self.state.core.stop.is_some() {
             return;
         }
-        let about = subject(trial, step);
-        if applies(step) {
+        let about = Verification::subject(trial, step);
+        if Verification::applies(step) {
             match outcome {
                 Outcome::Failed(failure) => return self.unverified(&brief(&failure), &end),
                 _ => self.state.core.applied = self.settings_of(about).cloned(),
@@ -63,7 +51,7 @@ impl Machine {
             }
         }
         let step = step + 1;
-        if step < ROUND.saturating_mul(self.state.plan.verify) {
+        if step < Verification::ROUND.saturating_mul(self.state.plan.verify) {
             self.state.core.phase = Phase::Verifying { trial, step, end };
             return;
         }
@@ -94,16 +82,6 @@ impl Machine {
             failed: 0,
             end,
         };
-    }
-}
-
-impl Verification {
-    fn new(trial: u32) -> Self {
-        Self {
-            trial,
-            best: Vec::new(),
-            found: Vec::new(),
-        }
     }
 }
 

@@ -1,8 +1,10 @@
-//! What onlookers see of a machine.
+//! What subscribers see of a machine.
 
 use serde::{Deserialize, Serialize};
 
-use super::{End, Machine, Pause, Phase, Trial, TrialState, Verification};
+use super::model::Machine;
+use super::state::{End, Pause, Phase};
+use super::study::{Trial, TrialState, Verification};
 use crate::space::Settings;
 
 /// A score and the settings that brought it.
@@ -14,6 +16,19 @@ pub struct Scored {
     pub score: f64,
     /// The settings.
     pub settings: Settings,
+}
+
+/// Which settings are in force.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InForce {
+    /// Not known: nothing was described, or an adjustment did not end well.
+    #[default]
+    Unknown,
+    /// Those found at the start.
+    Found,
+    /// Those of a trial.
+    Trial(u32),
 }
 
 /// How many trials there are.
@@ -59,17 +74,21 @@ pub struct StudySummary {
     pub trials: TrialCounts,
     /// The settings found at the start and their score.
     pub baseline: Option<Scored>,
-    /// The best trial, whether or not it beats the baseline.
+    /// The best that was measured: the best trial, or the baseline (trial 0)
+    /// while no trial is better.
     pub best: Option<Scored>,
     /// What the best settings and those found brought when they were measured
     /// again at the end.
     #[serde(default)]
     pub verified: Option<Verification>,
-    /// By which share of the baseline the best is better; negative when it is
-    /// worse. None while one of them is missing or the baseline is 0.
+    /// By which share of the baseline the best is better. None while there is
+    /// no baseline or it is 0.
     pub improvement: Option<f64>,
     /// The settings known to be in force.
     pub settings: Option<Settings>,
+    /// Which those are.
+    #[serde(default)]
+    pub in_force: InForce,
 }
 
 impl StudySummary {
@@ -109,7 +128,20 @@ impl Machine {
         matches!((best, baseline), (Some(best), Some(baseline)) if self.better(best, baseline))
     }
 
-    /// The trials as onlookers should see them.
+    /// Which settings those in force are.
+    fn which(&self, settings: Option<&Settings>) -> InForce {
+        let Some(settings) = settings else {
+            return InForce::Unknown;
+        };
+        let found = self.state.study.as_ref().map(|study| &study.found);
+        // The best first: several trials may have had the same settings.
+        let best = self.best().into_iter();
+        best.chain(self.state.trials.iter().rev())
+            .find(|trial| trial.settings == *settings && found != Some(settings))
+            .map_or(InForce::Found, |trial| InForce::Trial(trial.number))
+    }
+
+    /// The trials as subscribers should see them.
     pub(crate) fn trials(&self) -> Vec<Trial> {
         self.state
             .trials
@@ -164,13 +196,17 @@ impl Machine {
                 settings: study.found.clone(),
             })
         });
-        let best = self.best().and_then(|trial| {
-            Some(Scored {
-                trial: trial.number,
-                score: trial.score?,
-                settings: trial.settings.clone(),
+        let best = self
+            .best()
+            .filter(|_| baseline.is_none() || self.best_beats_baseline())
+            .and_then(|trial| {
+                Some(Scored {
+                    trial: trial.number,
+                    score: trial.score?,
+                    settings: trial.settings.clone(),
+                })
             })
-        });
+            .or_else(|| baseline.clone());
         let improvement = baseline
             .as_ref()
             .zip(best.as_ref())
@@ -182,11 +218,11 @@ impl Machine {
                 };
                 Some(gain / baseline.score.abs()).filter(|share| share.is_finite())
             });
-        let untouched = state
+        let settings = state
             .study
             .as_ref()
-            .filter(|_| !state.core.touched)
-            .map(|study| study.found.clone());
+            .and_then(|study| self.in_force(study))
+            .cloned();
         StudySummary {
             app: app.to_owned(),
             study: state.core.study,
@@ -219,7 +255,8 @@ impl Machine {
                 .as_ref()
                 .and_then(|study| study.verified.clone()),
             improvement,
-            settings: state.core.applied.clone().or(untouched),
+            in_force: self.which(settings.as_ref()),
+            settings,
         }
     }
 }

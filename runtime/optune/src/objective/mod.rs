@@ -10,6 +10,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use servo_formula::{Formula, FormulaError, ValueError};
 use servo_protocol::Measurement;
+use servo_text::shown_within;
 
 /// Metrics that are taken without being named, in this order: the word of the
 /// original, then the main metric of its benchmark driver (protocol 4.3).
@@ -50,13 +51,33 @@ pub enum ObjectiveError {
         known: Known,
     },
     /// Nothing says what to optimize.
-    #[error(
-        "nothing says what to optimize: there is no `optimization.perf` and no metric named `perf`; set an objective. The metrics are {known}"
-    )]
+    #[error("{}; {}", self.problem(), self.remedy())]
     Ambiguous {
         /// The names there are.
         known: Known,
     },
+}
+
+impl ObjectiveError {
+    /// What is wrong, without what to do about it.
+    #[must_use]
+    pub fn problem(&self) -> String {
+        match self {
+            Self::Ambiguous { known } => format!(
+                "nothing says what to optimize: the metrics are {known}, and no formula is set"
+            ),
+            other => other.to_string(),
+        }
+    }
+
+    /// What to do about it, with a line to copy.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::Ambiguous { known } | Self::UnknownMetric { known, .. } => known.remedy(),
+            Self::Formula(_) => "correct `OPTUNE_PERF` or `--objective`".to_owned(),
+        }
+    }
 }
 
 /// Why a measurement has no score.
@@ -93,6 +114,33 @@ impl Known {
     }
 }
 
+impl Known {
+    /// The lines that set a formula, to be copied.
+    fn remedy(&self) -> String {
+        let formula = self
+            .0
+            .iter()
+            .find_map(|name| formula(name))
+            .unwrap_or_else(|| "FORMULA".to_owned());
+        format!(
+            "start the service with `--objective '{formula}'`, or the servo with `OPTUNE_PERF='{formula}'`, or with any other formula over them"
+        )
+    }
+}
+
+/// The formula that is one metric; none for a name that could not be copied
+/// into a shell.
+fn formula(name: &str) -> Option<String> {
+    let plain = |c: char| c.is_alphanumeric() || " ._-/:%".contains(c);
+    if name.is_empty() || name.len() > 80 || !name.chars().all(plain) {
+        return None;
+    }
+    let written = [name.to_owned(), format!("m[\"{name}\"]")];
+    written
+        .into_iter()
+        .find(|text| Objective::parse(text).is_ok_and(|objective| objective.metrics() == [name]))
+}
+
 impl fmt::Display for Known {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
@@ -100,7 +148,7 @@ impl fmt::Display for Known {
         }
         for (at, name) in self.0.iter().take(LISTED).enumerate() {
             let comma = if at == 0 { "" } else { ", " };
-            write!(f, "{comma}`{}`", shorten(name, 80))?;
+            write!(f, "{comma}`{}`", shown_within(name, 80))?;
         }
         match self.0.len().checked_sub(LISTED) {
             Some(more) if more > 0 => write!(f, " and {more} more"),
@@ -191,13 +239,9 @@ impl Objective {
     }
 }
 
-/// The first characters of a text.
+/// The two ends of a text, as it can be shown.
 fn shorten(text: &str, most: usize) -> String {
-    let mut short: String = text.chars().take(most).collect();
-    if short.len() < text.len() {
-        short.push_str("...");
-    }
-    short
+    shown_within(text, most).to_string()
 }
 
 #[cfg(test)]

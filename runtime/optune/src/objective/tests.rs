@@ -226,7 +226,7 @@ fn an_unknown_name_is_reported_with_the_known_ones() {
     assert!(
         error
             .to_string()
-            .contains("set an objective. The metrics are `x`, `y`"),
+            .contains("the metrics are `x`, `y`, and no formula is set; start the service with `--objective 'x'`"),
         "{error}"
     );
 }

@@ -30,7 +30,7 @@ async function ask(path, options) {
   return fetch(path, { headers, cache: "no-store", ...options });
 }
 
-// ---- the data -------------------------------------------------------------
+// The data.
 
 async function choose() {
   const answer = await ask("/api/v1/apps");
@@ -108,7 +108,7 @@ async function run() {
   }
 }
 
-// ---- the page -------------------------------------------------------------
+// The page.
 
 const format = (value) => (typeof value === "number" ? number.format(value) : String(value));
 
@@ -138,6 +138,8 @@ function isBest(trial) {
   return Boolean(best) && best.trial === trial.number && view.summary.improvement > 0;
 }
 
+const sentence = (text) => (text ? text.charAt(0).toUpperCase() + text.slice(1) + "." : "");
+
 let announced = null;
 function show() {
   const { summary, servo } = view;
@@ -148,15 +150,19 @@ function show() {
   $("link").textContent = !servo ? "" : servo.lost ? "servo lost" : servo.connected ? "servo connected" : "servo away";
   $("baseline").textContent = summary.baseline ? format(summary.baseline.score) : "\u2013";
   $("best").textContent = summary.best ? format(summary.best.score) : "\u2013";
-  $("best-trial").textContent = summary.best ? "trial " + summary.best.trial : "no trial yet";
+  $("best-trial").textContent = !summary.best ? "nothing measured yet" : summary.best.trial ? "trial " + summary.best.trial : "settings as found";
+  const { in_force: which } = summary;
+  $("in-force").textContent = "In force: " + (which.trial ? "trial " + which.trial : which === "found" ? "settings as found" : "not known") + (summary.settings ? " (" + settingsOf(summary).map((each) => label(each) + " " + format(each.value)).join(", ") + ")" : "");
   $("gain").textContent = summary.improvement === null ? "\u2013" : percent.format(summary.improvement);
-  $("gain").className = summary.improvement > 0 ? "good" : summary.improvement < 0 ? "bad" : "";
+  $("gain").className = summary.improvement > 0 ? "good" : "";
   $("direction").textContent = summary.maximize ? "higher is better" : "lower is better";
   const { planned, scored, failed, lost } = summary.trials;
   $("count").textContent = scored + failed + " / " + planned;
   $("failures").textContent = (failed === 0 ? "none failed" : failed + " failed") + (lost ? ", " + lost + " lost" : "");
-  $("pause").hidden = summary.state !== "paused";
-  $("why").textContent = summary.state === "paused" ? summary.reason.charAt(0).toUpperCase() + summary.reason.slice(1) + "." : "";
+  const halted = ["paused", "failed"].includes(summary.state);
+  $("pause").hidden = !halted;
+  $("resume").hidden = summary.state !== "paused";
+  $("why").textContent = halted ? sentence(summary.reason) : "";
   $("objective").textContent = summary.objective || "not known yet";
   showDoing();
   showPlot();
@@ -184,7 +190,7 @@ function showDoing() {
     recovering: "Going back to the last good settings.",
     verifying: "Measuring the best settings against those found.",
     restoring: phase.trial ? "Applying the best settings." : "Restoring the settings as they were found.",
-    ended: summary.reason ? summary.reason.charAt(0).toUpperCase() + summary.reason.slice(1) + "." : "",
+    ended: summary.state === "failed" ? "The study has failed." : sentence(summary.reason),
   };
   let text = words[phase.phase] || "";
   if (progress && phase.phase !== "ended") {
@@ -246,7 +252,7 @@ function row(trial) {
   return line;
 }
 
-// ---- the plot -------------------------------------------------------------
+// The plot.
 
 // Round steps for an axis.
 function steps(low, high, count) {

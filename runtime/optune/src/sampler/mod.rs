@@ -11,6 +11,7 @@
 //! sampler proposes a point again while there are unseen ones: a study has 20
 //! to 100 trials, so a repeat wastes several percent of it.
 
+mod density;
 mod grid;
 mod random;
 mod seen;

@@ -1,31 +1,37 @@
 //! A tree-structured Parzen estimator over the grid.
 //!
-//! The densities are those of the crate `tpe`; the split, the candidates and
-//! the choice are ours, because a study here needs four things that one
-//! `TpeOptimizer` a parameter does not give: candidates judged as whole points
-//! (so that a point seen before can be passed over for the next best one),
-//! failed trials in the bad density at any split, a histogram for values
-//! without order, and answers that depend on nothing but seed and history.
+//! What is better than most is told from the rest by how often its values occur
+//! there (see [`super::density`]). A study here needs four things beyond the
+//! usual method: candidates judged as whole points (so that a point seen before
+//! can be passed over for the next best one), failed trials in the bad density
+//! at any split, counts for values without order, and answers that depend on
+//! nothing but seed and history.
 //!
 //! It starts with `2 x dimensions` low-discrepancy points, at most half of the
 //! budget. After that, every candidate pool holds draws from the good density
 //! and the grid neighbours of the best points, since the last steps to an
 //! optimum of a grid are single steps.
 
-use rand::RngExt as _;
-use rand::distr::Distribution as _;
-use rand::rngs::ChaCha8Rng;
-use tpe::density_estimation::{
-    BuildDensityEstimator as _, DefaultEstimator, DensityEstimator as _,
-};
-
+use super::density::Density;
 use super::seen::Seen;
 use super::sobol::SobolSampler;
 use super::{Observation, Sampler, generator};
 use crate::space::{Domain, Point, Space};
+use rand::RngExt as _;
+use rand::rngs::ChaCha8Rng;
 
 /// Share of the scored trials that count as good.
 const GAMMA: f64 = 0.2;
+/// Most trials that count as good. In a long study a share would take in what
+/// is far from the best, and the good density would become that of all.
+const MOST_GOOD: usize = 25;
+/// Most scored trials that count as bad: the worst. In a long study most trials
+/// lie around the best points, and were the not quite so good ones among them
+/// called bad, that would be what is shunned.
+const MOST_BAD: usize = 100;
+/// Largest space of which every unseen point is a candidate when no other is
+/// left.
+const WALKED: u128 = 65_536;
 /// Whole points drawn from the good density for one answer.
 const DRAWS: usize = 24;
 /// Draws a dimension of which the best is kept, for one candidate.
@@ -46,9 +52,8 @@ pub struct TpeSampler {
 
 /// Densities of one dimension.
 struct Densities {
-    good: DefaultEstimator,
-    bad: DefaultEstimator,
-    count: u64,
+    good: Density,
+    bad: Density,
 }
 
 impl TpeSampler {
@@ -81,8 +86,10 @@ impl TpeSampler {
     }
 
     fn densities(&self, ranked: &[(&Point, f64)]) -> Option<Vec<Densities>> {
-        let split = ((ranked.len() as f64 * GAMMA).ceil() as usize).clamp(1, ranked.len().max(1));
-        let (good, bad) = ranked.split_at_checked(split)?;
+        let share = (ranked.len() as f64 * GAMMA).ceil() as usize;
+        let split = share.min(MOST_GOOD).clamp(1, ranked.len().max(1));
+        let (good, rest) = ranked.split_at_checked(split)?;
+        let bad = rest.get(rest.len().saturating_sub(MOST_BAD)..)?;
         let failed = self
             .told
             .iter()
@@ -90,31 +97,20 @@ impl TpeSampler {
             .map(|each| &each.point);
         let bad: Vec<&Point> = bad.iter().map(|each| each.0).chain(failed).collect();
         let good: Vec<&Point> = good.iter().map(|each| each.0).collect();
-        self.space
-            .dimensions
-            .iter()
-            .enumerate()
-            .map(|(at, dimension)| {
-                let count = dimension.domain.count();
-                let range = tpe::categorical_range(usize::try_from(count).ok()?).ok()?;
-                let builder = match dimension.domain {
-                    Domain::Range { .. } => tpe::parzen_estimator(),
-                    Domain::Enum { .. } => tpe::histogram_estimator(),
-                };
-                let density = |points: &[&Point]| {
-                    let xs = points
-                        .iter()
-                        .filter_map(|point| point.0.get(at))
-                        .map(|index| centre(*index));
-                    builder.build_density_estimator(xs, range).ok()
-                };
-                Some(Densities {
-                    good: density(&good)?,
-                    bad: density(&bad)?,
-                    count,
-                })
-            })
-            .collect()
+        // As if two more points were drawn evenly.
+        let share = (2.0 / (good.len() as f64 + 1.0)).min(0.5);
+        let densities = self.space.dimensions.iter().enumerate();
+        let densities = densities.map(|(at, dimension)| {
+            let of = |points: &[&Point]| {
+                let indices = points.iter().filter_map(|point| point.0.get(at).copied());
+                Density::of(&dimension.domain, &indices.collect::<Vec<_>>(), share)
+            };
+            Densities {
+                good: of(&good),
+                bad: of(&bad),
+            }
+        });
+        Some(densities.collect())
     }
 
     fn candidates(
@@ -123,28 +119,60 @@ impl TpeSampler {
         ranked: &[(&Point, f64)],
         generator: &mut ChaCha8Rng,
     ) -> Vec<Point> {
-        let mut pool: Vec<Point> = (0..DRAWS)
-            .map(|_| Point(densities.iter().map(|each| each.draw(generator)).collect()))
-            .collect();
+        let mut pool = Self::drawn(densities, DRAWS_A_DIMENSION, generator);
         for (best, _) in ranked.iter().take(CENTRES) {
             pool.extend(neighbours(&self.space, best, generator));
         }
         pool.retain(|point| !self.seen.contains(point));
+        // The best of several draws a dimension is sooner or later always the
+        // same few points, and those were tried. Then single draws have to do,
+        // and at last the neighbours of the best point that has an untried one.
+        if pool.is_empty() {
+            pool = Self::drawn(densities, 1, generator);
+            pool.retain(|point| !self.seen.contains(point));
+        }
+        for (best, _) in ranked {
+            if !pool.is_empty() {
+                break;
+            }
+            pool.extend(neighbours(&self.space, best, generator));
+            pool.retain(|point| !self.seen.contains(point));
+        }
+        // Near the end of a space, and where all its good points were tried,
+        // what is left is judged as well, and not only drawn from.
+        if pool.is_empty() && self.space.size() <= WALKED {
+            pool = (0..self.space.size())
+                .map(|n| self.space.nth(n))
+                .filter(|point| !self.seen.contains(point))
+                .collect();
+        }
         pool
+    }
+
+    /// Points drawn from the good density, each index the best of some draws.
+    fn drawn(densities: &[Densities], draws: usize, generator: &mut ChaCha8Rng) -> Vec<Point> {
+        let mut point = || {
+            Point(
+                densities
+                    .iter()
+                    .map(|each| each.draw(draws, generator))
+                    .collect(),
+            )
+        };
+        (0..DRAWS).map(|_| point()).collect()
     }
 }
 
 impl Densities {
     /// Log of the ratio that the expected improvement grows with.
     fn gain(&self, index: u64) -> f64 {
-        self.good.log_pdf(centre(index)) - self.bad.log_pdf(centre(index))
+        self.good.log(index) - self.bad.log(index)
     }
 
-    fn draw(&self, generator: &mut ChaCha8Rng) -> u64 {
+    fn draw(&self, draws: usize, generator: &mut ChaCha8Rng) -> u64 {
         let mut best = (f64::NEG_INFINITY, 0);
-        for _ in 0..DRAWS_A_DIMENSION {
-            let drawn = self.good.sample(generator);
-            let index = (drawn.max(0.0) as u64).min(self.count.saturating_sub(1));
+        for _ in 0..draws {
+            let index = self.good.draw(generator);
             let gain = self.gain(index);
             if gain > best.0 {
                 best = (gain, index);
@@ -152,11 +180,6 @@ impl Densities {
         }
         best.1
     }
-}
-
-/// Middle of a cell, where both estimators are asked.
-fn centre(index: u64) -> f64 {
-    index as f64 + 0.5
 }
 
 /// Points one step away in one dimension; of an enumeration one other value.

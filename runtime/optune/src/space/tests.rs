@@ -1,3 +1,5 @@
+use serde_json::{Map, json};
+
 use super::*;
 
 fn one(setting: Value) -> Result<(Space, Settings), SpaceError> {

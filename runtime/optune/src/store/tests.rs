@@ -1,5 +1,8 @@
+use rusqlite::Connection;
+
 use super::*;
 use crate::machine::Machine;
+use crate::options::StudyOptions;
 
 fn app() -> AppKey {
     AppKey::new("acme", "shop").unwrap()
@@ -140,7 +143,7 @@ fn the_folder_and_the_file_are_private() {
     let outer = tempfile::tempdir().unwrap();
     let folder = outer.path().join("a/b");
     let _store = Store::open_in(&folder).unwrap();
-    for (path, expected) in [(folder.clone(), 0o700), (folder.join(FILE), 0o600)] {
+    for (path, expected) in [(folder.clone(), 0o700), (folder.join(file::NAME), 0o600)] {
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, expected, "{}", path.display());
     }
@@ -183,4 +186,37 @@ fn a_database_of_the_first_layout_becomes_the_first_study() {
         .query_row("SELECT study FROM measurements", [], |row| row.get(0))
         .unwrap();
     assert_eq!(measured, 1);
+}
+
+/// Whatever is in the way is named, and nothing waits for it.
+#[test]
+fn only_a_regular_file_is_opened() {
+    use std::os::unix::net::UnixListener;
+    type Make = fn(&Path);
+    let fifo: Make = |path| {
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mkfifoat(rustix::fs::CWD, path, mode).unwrap();
+    };
+    let socket: Make = |path| drop(UnixListener::bind(path).unwrap());
+    let folder: Make = |path| std::fs::create_dir(path).unwrap();
+    let device: Make = |path| std::os::unix::fs::symlink("/dev/zero", path).unwrap();
+    let table = [
+        ("optune.db", fifo, "a FIFO"),
+        ("optune.db", socket, "a socket"),
+        ("optune.db", folder, "a folder"),
+        ("optune.db", device, "a device"),
+        ("optune.db-wal", fifo, "a FIFO"),
+        ("optune.db-journal", fifo, "a FIFO"),
+        ("optune.db-shm", device, "a device"),
+    ];
+    for (name, make, expected) in table {
+        let data = tempfile::tempdir().unwrap();
+        make(&data.path().join(name));
+        match Store::open_in(data.path()) {
+            Err(StoreError::NotAFile { path, what }) => {
+                assert_eq!((path, what), (data.path().join(name), expected));
+            }
+            other => panic!("{name}, {expected}: {other:?}"),
+        }
+    }
 }

@@ -7,6 +7,8 @@ use servo_agent::DriverFailure;
 use servo_config::{ConfigError, ConfigFile, DriverRole};
 use servo_host::{AssembleError, AssembleErrors, Fault, SiteError, Ungranted};
 
+use servo_optune::objective::ObjectiveError;
+
 use crate::exit::Failed;
 
 /// One thing that is wrong, or odd.
@@ -146,6 +148,21 @@ impl Finding {
         Self::new(About::Configuration, &problem, remedy)
             .of(role)
             .warning()
+    }
+
+    /// Metrics of which nobody says what to make of them. The service decides
+    /// whether it can do without.
+    pub(super) fn objective(problem: &ObjectiveError) -> Self {
+        Self::new(
+            About::Configuration,
+            &problem.problem(),
+            &format!(
+                "{}; the service decides whether it is needed",
+                problem.remedy()
+            ),
+        )
+        .of(DriverRole::Measure)
+        .warning()
     }
 
     /// A driver that does not describe, or contradicts itself.

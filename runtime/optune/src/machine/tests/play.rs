@@ -160,7 +160,7 @@ impl Play {
         });
     }
 
-    /// The one trial that onlookers see.
+    /// The one trial that subscribers see.
     pub(super) fn shown(&self, number: usize) -> Trial {
         self.machine.trials()[number - 1].clone()
     }

@@ -25,7 +25,7 @@ const REMEMBERED: usize = 4096;
 
 /// The state of every application.
 #[derive(Debug, Default)]
-pub(super) struct Paces(Mutex<HashMap<AppKey, Bucket>>);
+pub(super) struct Rates(Mutex<HashMap<AppKey, Bucket>>);
 
 #[derive(Debug)]
 struct Bucket {
@@ -33,7 +33,7 @@ struct Bucket {
     filled: Instant,
 }
 
-impl Paces {
+impl Rates {
     /// Waits as long as the application has to.
     pub(super) async fn wait(&self, app: &AppKey) {
         let delay = self.delay(app, Instant::now());
@@ -70,22 +70,22 @@ mod tests {
 
     #[test]
     fn a_servo_that_runs_away_is_slowed_and_forgiven() {
-        let paces = Paces::default();
+        let rates = Rates::default();
         let app = AppKey::new("acme", "shop").unwrap();
         let start = Instant::now();
         for n in 0..200 {
-            assert_eq!(paces.delay(&app, start), Duration::ZERO, "request {n}");
+            assert_eq!(rates.delay(&app, start), Duration::ZERO, "request {n}");
         }
-        assert_eq!(paces.delay(&app, start), Duration::from_millis(20));
+        assert_eq!(rates.delay(&app, start), Duration::from_millis(20));
         for _ in 0..1000 {
-            assert!(paces.delay(&app, start) <= MOST);
+            assert!(rates.delay(&app, start) <= MOST);
         }
         assert_eq!(
-            paces.delay(&AppKey::new("acme", "other").unwrap(), start),
+            rates.delay(&AppKey::new("acme", "other").unwrap(), start),
             Duration::ZERO
         );
         assert_eq!(
-            paces.delay(&app, start + Duration::from_secs(60)),
+            rates.delay(&app, start + Duration::from_secs(60)),
             Duration::ZERO
         );
     }

@@ -3,7 +3,6 @@
 use serde_json::json;
 use servo_protocol::StatusReply;
 
-use super::play::{Play, failed, measured, plan, throughput};
 use super::*;
 
 fn found() -> Value {

@@ -1,12 +1,6 @@
-use serde_json::json;
-use servo_protocol::{Failure, Status, StatusReply};
+//! A study from its start to its end.
 
-use super::play::{Play, descriptor, failed, measured, plan, throughput};
 use super::*;
-
-fn found() -> Value {
-    json!({"application": {"components": {"web": {"settings": {"cpu": {"value": 2}, "gc": {"value": "serial"}}}}}})
-}
 
 #[test]
 fn a_whole_study_ends_on_the_best_settings() {
@@ -53,7 +47,101 @@ fn nothing_better_means_back_to_what_was_found() {
     );
     let summary = play.machine.summary("a/b");
     assert_eq!(summary.state, "done");
-    assert!(summary.improvement.unwrap() < 0.0);
+    // The best is what was measured best, and says which that is.
+    assert_eq!(summary.best, summary.baseline);
+    assert_eq!(summary.improvement, Some(0.0));
+    assert_eq!(summary.in_force, InForce::Found);
+    assert_eq!(summary.settings.unwrap().to_state(), found());
+}
+
+/// At every moment it is said which settings are in force, or that nobody knows.
+#[test]
+fn which_settings_are_in_force_is_told_throughout() {
+    let mut play = Play::new(plan(3));
+    let told = |play: &Play| {
+        let summary = play.machine.summary("a/b");
+        assert_eq!(
+            summary.settings.is_none(),
+            summary.in_force == InForce::Unknown
+        );
+        summary.in_force
+    };
+    assert_eq!(told(&play), InForce::Unknown);
+    play.reach_first_trial();
+    assert_eq!(told(&play), InForce::Found);
+    let adjust = play.work();
+    assert_eq!(told(&play), InForce::Unknown, "it is being changed");
+    play.last(Operation::Adjust, Outcome::Adjusted);
+    assert_eq!(told(&play), InForce::Trial(1));
+    let score = throughput(&adjust["param"]["state"]);
+    play.turn(Operation::Measure, measured(score));
+    play.turn(Operation::Adjust, failed("failed", None));
+    assert_eq!(told(&play), InForce::Unknown);
+    play.turn(Operation::Adjust, Outcome::Adjusted);
+    assert_eq!(told(&play), InForce::Trial(1), "back to the last good ones");
+}
+
+/// Two metrics and no objective: the reason says which formula is wanted, with
+/// a line to copy, to whoever asks.
+#[test]
+fn field_17_two_metrics_and_no_objective_fail_with_a_line_to_copy() {
+    for (metrics, formula) in [
+        (json!({"a rate": {}, "p95": {}}), "m[\"a rate\"]"),
+        (json!({"p95": {}, "a rate": {}}), "p95"),
+        (json!({"x'y": {}, "$(id)": {}, "p95": {}}), "p95"),
+    ] {
+        let mut play = Play::new(plan(3));
+        play.hello();
+        let mut descriptor = descriptor();
+        descriptor["measurement"]["metrics"] = metrics;
+        descriptor["optimization"] = Value::Null;
+        play.turn(Operation::Describe, Outcome::Described(descriptor));
+        let summary = play.machine.summary("a/b");
+        let reason = summary.reason.unwrap();
+        assert_eq!(summary.state, "failed");
+        assert!(
+            reason.contains(&format!("--objective '{formula}'")),
+            "{reason}"
+        );
+        assert!(
+            reason.contains(&format!("OPTUNE_PERF='{formula}'")),
+            "{reason}"
+        );
+        // The servo is told as well, with the state, so that its log can say it.
+        let sleep = play.next();
+        assert_eq!(sleep["cmd"], "SLEEP");
+        assert_eq!(
+            sleep["param"]["data"],
+            json!({"reason": reason, "state": "failed"})
+        );
+        // And the formula is one that would do.
+        let spec = crate::objective::ObjectiveSpec::Formula(formula.to_owned());
+        crate::objective::Objective::choose(&spec, None, &["a rate", "p95"]).unwrap();
+    }
+}
+
+/// A backend that keeps settings as 32-bit floats is no drift.
+#[test]
+fn field_01_a_32_bit_float_is_no_drift() {
+    let described = |value: f64| {
+        json!({
+            "application": {"components": {"web": {"settings": {
+                "ratio": {"min": 0, "max": 1, "step": 0.1, "value": value},
+                "free": {"min": 0, "max": 1, "value": value},
+                "kind": {"type": "enum", "values": [0.4, 0.8], "value": value},
+            }}}},
+            "measurement": {"metrics": {"perf": {}}},
+        })
+    };
+    for (found, paused) in [(0.400_000_005_960_464_5, false), (0.8, true)] {
+        let mut play = Play::new(plan(3));
+        play.hello();
+        play.turn(Operation::Describe, Outcome::Described(described(0.4)));
+        play.hello();
+        play.turn(Operation::Describe, Outcome::Described(described(found)));
+        let state = play.machine.summary("a/b").state;
+        assert_eq!(state == "paused", paused, "{found}");
+    }
 }
 
 #[test]
@@ -240,196 +328,6 @@ fn what_is_out_of_step_is_told_so_and_changes_nothing() {
         assert_eq!(status.status.as_str(), expected, "{input:?}");
         assert_eq!(play.machine.state(), &before, "{input:?}");
     }
-}
-
-#[test]
-fn a_failed_trial_goes_back_to_the_last_good_settings() {
-    let nan = {
-        let metrics = json!({"metrics": {"throughput": {"value": null}, "errors": {"value": 0}}});
-        Outcome::Measured(serde_json::from_value(metrics).unwrap())
-    };
-    let table = [
-        (
-            Some(failed("rejected", Some("unstable"))),
-            None,
-            "rejected",
-            "unstable",
-            "it broke",
-        ),
-        (
-            None,
-            Some(failed("aborted", Some("slo-violation"))),
-            "aborted",
-            "slo-violation",
-            "it broke",
-        ),
-        (
-            None,
-            Some(failed("some-word", None)),
-            "some-word",
-            "",
-            "it broke",
-        ),
-        (
-            None,
-            Some(nan),
-            "failed",
-            "invalid-measurement",
-            "the metric `throughput` has no finite number",
-        ),
-    ];
-    for (adjust, measure, status, reason, message) in table {
-        let mut play = Play::new(plan(4));
-        play.reach_first_trial();
-        let good = play.trial();
-        match (adjust, measure) {
-            (Some(outcome), _) => drop(play.turn(Operation::Adjust, outcome)),
-            (None, outcome) => {
-                play.turn(Operation::Adjust, Outcome::Adjusted);
-                play.turn(Operation::Measure, outcome.unwrap());
-            }
-        }
-        let trial = play.machine.state().trials[1].clone();
-        assert_eq!(trial.state, TrialState::Failed);
-        assert_eq!(trial.score, None);
-        assert_eq!(trial.status.as_deref(), Some(status));
-        assert_eq!(trial.reason.as_deref().unwrap_or(""), reason);
-        assert!(trial.message.as_deref().unwrap().contains(message));
-        assert_eq!(
-            play.turn(Operation::Adjust, Outcome::Adjusted)["param"]["state"],
-            good,
-            "{status}"
-        );
-        assert_eq!(play.next()["cmd"], "ADJUST");
-        assert_eq!(play.machine.state().trials.len(), 3);
-    }
-}
-
-#[test]
-fn a_passing_failure_is_forgiven_twice() {
-    let mut play = Play::new(plan(3));
-    play.reach_first_trial();
-    let first = play.turn(Operation::Adjust, failed("transient-failure", None));
-    let second = play.turn(Operation::Adjust, failed("failed", Some("stopping")));
-    assert_eq!(first["param"], second["param"]);
-    assert_ne!(first["cmd_uid"], second["cmd_uid"]);
-    play.turn(Operation::Adjust, failed("transient-failure", None));
-    assert_eq!(play.machine.state().trials[0].state, TrialState::Failed);
-}
-
-#[test]
-fn a_study_whose_trials_all_fail_is_ended_and_undone() {
-    let mut play = Play::new(StudyOptions {
-        max_failed_in_a_row: 3,
-        ..plan(20)
-    });
-    play.reach_first_trial();
-    for _ in 0..3 {
-        play.turn(Operation::Adjust, failed("failed", None));
-        assert_eq!(
-            play.turn(Operation::Adjust, Outcome::Adjusted)["param"]["state"],
-            found()
-        );
-    }
-    assert_eq!(
-        play.turn(Operation::Adjust, Outcome::Adjusted)["param"]["state"],
-        found()
-    );
-    let summary = play.machine.summary("a/b");
-    assert_eq!(
-        (summary.state.as_str(), summary.trials.failed),
-        ("failed", 3)
-    );
-}
-
-#[test]
-fn the_way_back_is_tried_again_and_then_the_beginning_is_restored() {
-    // What the settings are to blame for does not pass; all else may.
-    for (status, tries) in [("rejected", MAX_TRIES), ("failed", MAX_RETURNS)] {
-        let mut play = Play::new(plan(5));
-        play.reach_first_trial();
-        play.trial();
-        play.turn(Operation::Adjust, failed("failed", None));
-        for _ in 0..tries {
-            play.turn(Operation::Adjust, failed(status, None));
-        }
-        for _ in 0..tries {
-            assert_eq!(
-                play.turn(Operation::Adjust, failed(status, None))["param"]["state"],
-                found()
-            );
-        }
-        let summary = play.machine.summary("a/b");
-        assert_eq!(summary.state, "failed");
-        assert!(summary.reason.unwrap().contains("check the application"));
-        assert_eq!(summary.settings, None, "nobody knows what is in force");
-    }
-}
-
-#[test]
-fn a_stop_cancels_and_restores() {
-    let mut play = Play::new(plan(9));
-    play.reach_first_trial();
-    let best = play.trial();
-    assert!(
-        throughput(&best) > 200.0,
-        "the seed gives a first trial better than the baseline"
-    );
-    play.turn(Operation::Adjust, Outcome::Adjusted);
-    play.next();
-    assert_eq!(play.progress(Operation::Measure), StatusReply::ok());
-    play.send(Input::Stop {
-        reason: "operator".into(),
-    });
-    assert_eq!(
-        play.progress(Operation::Measure),
-        StatusReply::cancel("operator")
-    );
-    play.last(Operation::Measure, failed("cancelled", None));
-    let restore = play.next();
-    assert_eq!(restore["param"]["state"], best);
-    assert_eq!(
-        play.progress(Operation::Adjust),
-        StatusReply::ok(),
-        "the way back is never cancelled"
-    );
-    play.last(Operation::Adjust, Outcome::Adjusted);
-    assert_eq!(play.next()["cmd"], "SLEEP");
-    let summary = play.machine.summary("a/b");
-    assert_eq!(
-        (summary.state.as_str(), summary.reason.as_deref()),
-        ("stopped", Some("operator"))
-    );
-}
-
-#[test]
-fn a_stop_does_not_wait_for_a_servo_that_comes_back_without_a_report() {
-    for hello in [false, true] {
-        let mut play = Play::new(plan(9));
-        play.reach_first_trial();
-        play.turn(Operation::Adjust, Outcome::Adjusted);
-        assert_eq!(play.next()["cmd"], "MEASURE");
-        play.send(Input::Stop {
-            reason: "operator".into(),
-        });
-        if hello {
-            play.hello();
-        }
-        assert_eq!(play.next()["param"]["state"], found());
-        play.last(Operation::Adjust, Outcome::Adjusted);
-        assert_eq!(play.machine.word(), "stopped");
-    }
-}
-
-#[test]
-fn a_stop_before_any_change_changes_nothing() {
-    let mut play = Play::new(plan(9));
-    play.reach_first_trial();
-    play.send(Input::Stop {
-        reason: "operator".into(),
-    });
-    assert_eq!(play.next()["cmd"], "SLEEP");
-    assert_eq!(play.machine.word(), "stopped");
 }
 
 #[test]

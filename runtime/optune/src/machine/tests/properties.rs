@@ -4,7 +4,6 @@ use proptest::prelude::*;
 use serde_json::json;
 use servo_protocol::Command as Wire;
 
-use super::play::{described, failed, measured, plan, throughput};
 use super::*;
 use crate::options::AppKey;
 use crate::store::Store;
