@@ -493,7 +493,7 @@ async fn study_without_objective(arguments: &[&str]) -> (Ran, Value) {
         arguments,
     ]
     .concat();
-    let mut optune = Process::start(workspace.servo(arguments).unwrap()).unwrap();
+    let mut optune = Process::start(workspace.servo(arguments.clone()).unwrap()).unwrap();
     let url = optune.line("servo ").await.unwrap();
     let metrics = json!({"throughput": {}, "p95": {}});
     let settings = json!({"cpu": {"min": 1, "max": 4, "step": 1, "value": 2}});
