@@ -101,11 +101,11 @@ async fn check_says_in_plain_words_what_each_driver_may_touch() {
     let ran = workspace.run(["check", "shop"]).unwrap();
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{ran:?}");
     let quote = format!(
-        "\n  send GET, HEAD to http://{address}, /quote and paths under it (private addresses \
+        "\n  send GET, HEAD to http://{address}, path /quote (private addresses \
          allowed)\n"
     );
     let settings = format!(
-        "\n  send GET, PUT to http://{address}, /settings and paths under it (private addresses \
+        "\n  send GET, PUT to http://{address}, path /settings (private addresses \
          allowed)\n  nothing else\n"
     );
     has(

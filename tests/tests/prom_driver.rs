@@ -511,7 +511,7 @@ async fn a_path_that_is_not_granted_is_refused_and_prometheus_hears_nothing() {
     let (outcome, waits) = call(&driver, &["orders"], control(), None, &|| {}).await;
     let failure = outcome.unwrap_err();
     assert_eq!(failure.reason.as_ref().unwrap().as_str(), "denied");
-    let line = format!("- {{ rule: \"GET {url}/api/v1/query_range\", private: true }}");
+    let line = format!("- {{ rule: \"GET {url}/api/v1/\", private: true }}");
     assert!(failure.message.contains(&line), "{failure}");
     assert_eq!((bench.tap.take(), waits), (vec![], vec![]));
 }
@@ -535,5 +535,78 @@ async fn a_prometheus_that_goes_away_during_the_wait_is_a_failure_that_names_the
     assert_eq!(failure.status.as_str(), "failed");
     for part in [&format!("{ORDERS:?}"), "connection refused"] {
         assert!(failure.message.contains(part), "{part}: {failure}");
+    }
+}
+
+/// A server with one answer, which writes down the heads of its requests.
+fn tenant_server() -> (String, std::sync::Arc<Mutex<Vec<String>>>) {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", socket.local_addr().unwrap());
+    let heads = std::sync::Arc::new(Mutex::new(Vec::new()));
+    let seen = std::sync::Arc::clone(&heads);
+    std::thread::spawn(move || {
+        for stream in socket.incoming() {
+            let mut stream = stream.unwrap();
+            let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            let head: Vec<String> = lines
+                .map_while(Result::ok)
+                .take_while(|line| !line.is_empty())
+                .collect();
+            seen.lock().unwrap().push(head.join("\n"));
+            let body = json!({ "status": "success", "data": { "resultType": "matrix", "result": [
+                { "metric": {}, "values": [[1_700_000_000, "12"]] },
+            ] } });
+            let body = body.to_string();
+            write!(
+                stream,
+                "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len()
+            )
+            .unwrap();
+        }
+    });
+    (url, heads)
+}
+
+/// A backend behind a tenant header: plain headers in the driver's configuration,
+/// within the names that the rule allows.
+#[tokio::test]
+async fn field_03_a_tenant_header_in_the_config_is_sent_where_the_rule_names_it() {
+    let (url, heads) = tenant_server();
+    let section = json!({
+        "prometheus_endpoint": url,
+        "metrics": { "orders": { "query": "orders" } },
+        "headers": { "X-Scope-OrgID": "team-a" },
+    });
+    let rule = format!("GET {url}/api/v1/");
+    let ask = async |grant: Value| {
+        let driver = driver("prom", section.clone(), json!({ "http": [grant] })).await;
+        let asked = driver.ungranted().iter().map(ToString::to_string);
+        let asked = asked.collect::<Vec<_>>().concat();
+        let (outcome, _) = call(&driver, &["orders"], control(), None, &|| {}).await;
+        (outcome, asked)
+    };
+    // Not named: nothing arrives, and both the check and the failure say what to write.
+    let (outcome, asked) = ask(json!({ "rule": rule, "private": true })).await;
+    let failure = outcome.unwrap_err();
+    assert_eq!(failure.reason.as_ref().unwrap().as_str(), "denied");
+    let line = "`headers: [x-scope-orgid]` to `grants.http[0]`";
+    assert!(asked.contains(line), "{asked}");
+    let message = failure.message.to_string();
+    assert!(message.contains("headers: [x-scope-orgid] }"), "{message}");
+    assert_eq!(*heads.lock().unwrap(), Vec::<String>::new());
+    // Named, in another spelling: it is there as the configuration has it.
+    let named = json!({ "rule": rule, "private": true, "headers": ["X_Scope_OrgID"] });
+    let (outcome, asked) = ask(named).await;
+    assert!(!asked.contains("grants.http[0]"), "{asked}");
+    outcome.unwrap();
+    let heads = heads.lock().unwrap();
+    assert!(!heads.is_empty());
+    for head in heads.iter() {
+        assert!(
+            head.to_ascii_lowercase().contains("x-scope-orgid: team-a"),
+            "{head}"
+        );
     }
 }

@@ -18,6 +18,9 @@ pub struct Config {
     pub prometheus_endpoint: Option<Endpoint>,
     /// What can be measured, by name.
     pub metrics: Metrics,
+    /// Headers of every request, such as the tenant of a shared server.
+    #[serde(default)]
+    pub headers: Headers,
     /// How much history the check before the wait asks for.
     #[serde(default)]
     pub check_window: CheckWindow,
@@ -57,6 +60,40 @@ impl Endpoint {
             return Err("must end with its host, port or path: take out what follows `?` or `#`");
         }
         Ok(Self(text.to_owned()))
+    }
+}
+
+/// Headers by name. Which of them may be sent is the rule's to say.
+#[derive(Debug, Clone, Default)]
+pub struct Headers(BTreeMap<String, String>);
+
+impl Headers {
+    /// All of them, sorted by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        let headers = self.0.iter();
+        headers.map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Headers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        checked::map(deserializer, Self::parse)
+    }
+}
+
+impl Headers {
+    fn parse(headers: BTreeMap<String, String>) -> Result<Self, Problem> {
+        let name = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_');
+        if headers.keys().any(|n| n.is_empty() || !n.bytes().all(name)) {
+            return Err("has a name that is none: use letters, digits, `-` and `_`");
+        }
+        if headers
+            .values()
+            .any(|value| value.contains(char::is_control))
+        {
+            return Err("has a value with a control character: take it out");
+        }
+        Ok(Self(headers))
     }
 }
 

@@ -45,7 +45,10 @@ impl Server {
                 .context("config.prometheus_endpoint")
                 .reason("invalid-config")
         })?;
-        let client = client
+        let client = config
+            .headers
+            .iter()
+            .fold(client, |client, (name, value)| client.header(name, value))
             .header("accept", "application/json")
             .timeout(PATIENCE)
             // A query only reads, also when it is sent with POST.

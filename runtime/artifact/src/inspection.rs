@@ -8,11 +8,11 @@ use std::fmt;
 
 use serde::Serialize;
 use serde_json::Value;
-use servo_policy::{Access, Budget};
+use servo_policy::{Access, Asked, Budget, HeaderName};
 
 use crate::artifact::Artifact;
 use crate::digest::Digest;
-use crate::manifest::{CancelSupport, DriverKind};
+use crate::manifest::{AskedHeader, CancelSupport, DriverKind, HttpAsk};
 
 /// All that is known about an artifact without running it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -122,15 +122,15 @@ fn asks(artifact: &Artifact, config: Option<&Value>) -> Vec<Ask> {
     let http = asks.http.iter().enumerate().map(|(index, ask)| {
         let resolve = |config| {
             let key = format!("asks.http[{index}].rule");
-            match servo_policy::resolve_ask(ask.rule.as_str(), ask.optional, config, &key) {
-                Ok(Some(rule)) => rule.to_string(),
+            match ask.resolve(config, &key) {
+                Ok(Some(asked)) => filled(&asked),
                 Ok(None) => "nothing, because it is not configured".to_owned(),
                 Err(error) => error.to_string(),
             }
         };
         Ask {
             rule: format!("http: {}", ask.rule),
-            meaning: explain_rule(ask.rule.as_str()),
+            meaning: explain(ask),
             resolved: config.map(resolve),
             why: Some(ask.why.to_string()),
             optional: ask.optional,
@@ -163,10 +163,36 @@ fn asks(artifact: &Artifact, config: Option<&Value>) -> Vec<Ask> {
     http.chain(folders).chain(limits).collect()
 }
 
-fn explain_rule(rule: &str) -> String {
+fn filled(asked: &Asked) -> String {
+    if asked.headers.is_empty() {
+        return asked.rule.to_string();
+    }
+    let names: Vec<&str> = asked.headers.iter().map(HeaderName::as_str).collect();
+    format!("{} with the headers {}", asked.rule, names.join(", "))
+}
+
+fn explain(ask: &HttpAsk) -> String {
+    let rule = ask.rule.as_str();
     let (methods, url) = rule.split_once(' ').unwrap_or(("", rule));
     let methods = methods.replace(',', ", ");
-    format!("send {methods} requests to {url} and everything below it")
+    let mut out = format!("send {methods} requests to {url}");
+    if url.ends_with('/') {
+        out.push_str(" and everything below it");
+    }
+    if let Some(kind) = ask.credential {
+        out.push_str(&format!(
+            ", with {}, which you give and the host adds",
+            kind.describe()
+        ));
+    }
+    if !ask.headers.is_empty() {
+        let names: Vec<&str> = ask.headers.iter().map(AskedHeader::as_str).collect();
+        out.push_str(&format!(", with the headers {}", names.join(", ")));
+    }
+    if ask.reads {
+        out.push_str(", which only read");
+    }
+    out
 }
 
 impl fmt::Display for Inspection {

@@ -27,7 +27,7 @@ pub use cache::{CacheError, CacheKey, CodeCache, DEFAULT_CACHE_LIMIT, RefusedEnt
 pub use digest::{Digest, ParseDigestError};
 pub use error::ArtifactError;
 pub use inspection::{Ask, ImportGroup, Inspection};
-pub use manifest::{Asks, CancelSupport, DriverKind, Manifest, ManifestError};
+pub use manifest::{Asks, CancelSupport, DriverKind, HttpAsk, Manifest, ManifestError};
 pub use scan::NotAComponent;
 pub use user::user_cache_folder;
 pub use world::{Interface, WORLD};

@@ -218,7 +218,7 @@ cancel   report: noticed; it stops in good order
 
 It asks for (and has none of it until you grant it):
   - http: GET ${{config.endpoint}}/metrics
-    to send GET requests to ${{config.endpoint}}/metrics and everything below it
+    to send GET requests to ${{config.endpoint}}/metrics
     here that is: GET http://shop.example:9000/metrics
     it says: reads the figures
   - limits: requests 200000

@@ -2,19 +2,14 @@
 //!
 //! Whether a request changes something is for its receiver to say. What HTTP
 //! calls safe is taken for a read, and so is what the operator calls one by
-//! `reads: true` in its rule (a query that is posted); everything else is held
-//! back here, whatever the driver thinks of it.
+//! `reads: true` in its rule (a query that is posted), see
+//! [`servo_policy::HttpGrant::is_read`]; everything else is held back here,
+//! whatever the driver thinks of it.
 
 use http_body_util::BodyExt as _;
-use servo_policy::{HttpGrant, Method};
 use tokio::time::{Instant, timeout_at};
 
 use crate::body::Body;
-
-/// Does a request of this method, under this rule, change nothing?
-pub(crate) fn only_reads(_: &HttpGrant, method: Method) -> bool {
-    matches!(method, Method::Get | Method::Head | Method::Options)
-}
 
 /// The bytes of a body that is not sent. One that is longer than `most`, or
 /// not there in time, counts as far as it was seen.

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
-use servo_policy::RequestHead;
+use servo_policy::{HeaderClass, RequestHead, header_row};
 
 use crate::body::{Body, empty, full};
 use crate::error::{BodyError, SendError};
@@ -116,25 +116,6 @@ fn parts(url: &str) -> (&str, &str, Cow<'_, str>) {
     (scheme, authority, path)
 }
 
-/// Fields that the host sets itself, beside those that nobody may set.
-const OF_THE_HOST: [(HeaderName, &str); 6] = [
-    (
-        header::HOST,
-        "`host` is the host's to set: it is the address's",
-    ),
-    (
-        header::CONTENT_LENGTH,
-        "`content-length` is the host's to set: it is the body's",
-    ),
-    (
-        HeaderName::from_static("keep-alive"),
-        "`keep-alive` is the host's to set",
-    ),
-    (header::TE, "`te` is the host's to set"),
-    (header::TRAILER, "`trailer` is the host's to set"),
-    (header::EXPECT, "`expect` is the host's to set"),
-];
-
 fn fields(given: Vec<(String, String)>) -> Result<HeaderMap, SendError> {
     // Beyond some tens of thousands a map of fields panics.
     if given.len() > MOST_FIELDS {
@@ -144,8 +125,13 @@ fn fields(given: Vec<(String, String)>) -> Result<HeaderMap, SendError> {
     for (name, value) in given {
         let name = HeaderName::from_bytes(name.as_bytes())
             .map_err(|_| SendError::Request("the name of a header field is not valid"))?;
-        if let Some((_, problem)) = OF_THE_HOST.iter().find(|(of_host, _)| *of_host == name) {
-            return Err(SendError::Request(problem));
+        // A whole request has no connection to wish something of, and says its
+        // length by its body.
+        let dropped = header_row(name.as_str()).class == HeaderClass::Dropped;
+        if dropped || name == header::CONTENT_LENGTH {
+            return Err(SendError::Request(
+                "it has a header that is the host's to set, such as `host` or `content-length`",
+            ));
         }
         let value = HeaderValue::from_maybe_shared(Bytes::from(value))
             .map_err(|_| SendError::Request("the value of a header field is not valid"))?;

@@ -1,12 +1,13 @@
 //! Header fields that cross the gate, in either direction.
 //!
-//! Hop-by-hop fields describe one connection, and connections are the host's.
-//! The ones that could change what the connection is (upgrade, transfer
-//! coding, proxy credentials) are refused, so that a driver learns that it
-//! asked for something it will not get; the ones that merely express a wish
-//! about the connection are dropped.
+//! Which of them a guest may set is one table, in `servo_policy`. Those that say
+//! where a message ends or what its connection is are refused here, so that a
+//! driver learns that it asked for something it will not get; the ones that merely
+//! express a wish about the connection are dropped. What is left is the rule's to
+//! allow.
 
 use http::header::{self, HeaderMap, HeaderName};
+use servo_policy::{HeaderClass, header_row};
 
 use crate::error::SendError;
 
@@ -14,46 +15,6 @@ use crate::error::SendError;
 /// fields or 8 to 64 KiB.
 pub(crate) const MOST_FIELDS: usize = 100;
 const MOST_BYTES: usize = 64 * 1024;
-
-/// Fields that would change the connection, or speak for a proxy.
-const REFUSED: [(HeaderName, &str); 8] = [
-    (
-        header::UPGRADE,
-        "`upgrade` would turn the connection into something else",
-    ),
-    (
-        header::TRANSFER_ENCODING,
-        "`transfer-encoding` is the host's to set",
-    ),
-    (
-        header::PROXY_AUTHORIZATION,
-        "`proxy-authorization` is for proxies",
-    ),
-    (
-        header::PROXY_AUTHENTICATE,
-        "`proxy-authenticate` is for proxies",
-    ),
-    (
-        HeaderName::from_static("proxy-connection"),
-        "`proxy-connection` is for proxies",
-    ),
-    (
-        HeaderName::from_static("http2-settings"),
-        "`http2-settings` asks for an upgrade",
-    ),
-    (header::VIA, "`via` is for proxies"),
-    (header::FORWARDED, "`forwarded` speaks for a proxy"),
-];
-
-/// Wishes about the connection, or fields that the host writes itself.
-const DROPPED: [HeaderName; 6] = [
-    header::HOST,
-    header::CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    header::TE,
-    header::TRAILER,
-    header::EXPECT,
-];
 
 /// Fields of a response that describe the connection it came on. `alt-svc`
 /// invites to another server, which nobody decided on.
@@ -96,20 +57,20 @@ pub(crate) fn clean_request(headers: &mut HeaderMap) -> Result<Wishes, SendError
             "its header fields are larger than 64 KiB",
         ));
     }
-    for (name, problem) in &REFUSED {
-        if headers.contains_key(name) {
-            return Err(SendError::Request(problem));
-        }
-    }
-    if headers
-        .keys()
-        .any(|name| name.as_str().starts_with("x-forwarded-"))
-    {
-        return Err(SendError::Request("`x-forwarded-*` speaks for a proxy"));
+    let refused = |name: &HeaderName| header_row(name.as_str()).class == HeaderClass::Refused;
+    if headers.keys().any(refused) {
+        return Err(SendError::Request(
+            "it has a header that would change where the message ends or what its connection is",
+        ));
     }
     let keep = connection(headers)?;
     let length = content_length(headers)?;
-    for name in &DROPPED {
+    let dropped = |name: &&HeaderName| {
+        let gate = **name == header::CONNECTION;
+        gate || header_row(name.as_str()).class == HeaderClass::Dropped
+    };
+    let dropped: Vec<HeaderName> = headers.keys().filter(dropped).cloned().collect();
+    for name in dropped {
         headers.remove(name);
     }
     Ok(Wishes { keep, length })
@@ -150,22 +111,6 @@ fn content_length(headers: &HeaderMap) -> Result<Option<u64>, SendError> {
         .and_then(|text| text.parse().ok())
         .map(Some)
         .ok_or(SendError::Request("its content-length is not a number"))
-}
-
-/// Fields that a credential may not be put into: they are about the connection,
-/// or the host sets them for reasons of its own.
-pub(crate) fn belongs_to_host(name: &HeaderName) -> bool {
-    let host = [
-        header::CONTENT_LENGTH,
-        header::CONTENT_ENCODING,
-        header::ACCEPT_ENCODING,
-        header::RANGE,
-        header::IF_RANGE,
-    ];
-    host.contains(name)
-        || DROPPED.contains(name)
-        || REFUSED.iter().any(|(refused, _)| refused == name)
-        || name.as_str().starts_with("x-forwarded-")
 }
 
 /// Removes the fields of a response that end here.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use http::{HeaderMap, HeaderValue, Request, Response, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, header};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use servo_audit::{Attempts, Capability, Owner, Reason, Record, Verdict};
@@ -19,7 +19,7 @@ use crate::body::{Body, decode};
 use crate::classify::Failure;
 use crate::client::exchange_heads;
 use crate::credential::{self, Authorizer, Draft, Report, Transport, Transports};
-use crate::dry_run::{only_reads, weigh};
+use crate::dry_run::weigh;
 use crate::error::{EgressError, Phase, SendError};
 use crate::exchange::{Exchange, reason_of};
 use crate::headers::{Keep, Wishes, clean_request, clean_response};
@@ -196,7 +196,7 @@ impl Lane {
         };
         let limits = call.limits().within(&grant.limits).with_room(room);
         if let Some(attempts) = call.holds_back()
-            && !only_reads(grant, allowed.method)
+            && !grant.is_read(allowed.method)
         {
             let until = call.clock(&limits, timeouts).end;
             let bytes = weigh(body, limits.request_bytes, until).await;
@@ -214,6 +214,10 @@ impl Lane {
             declared,
             uri,
         } = checked.map_err(|error| exchange.fail(error))?;
+        let names = headers.keys().map(HeaderName::as_str);
+        grant
+            .admits_headers(allowed.method, &allowed.target, names)
+            .map_err(|denial| exchange.fail(SendError::Denied(denial)))?;
 
         // 3. Meter. Refused requests cost nothing but their own counter.
         let held = route

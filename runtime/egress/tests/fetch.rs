@@ -43,7 +43,7 @@ async fn a_whole_request_is_sent_and_a_whole_response_comes_back() {
     let (lane, records) = recorded_to(&server);
     let call = meter();
     let request = WholeRequest {
-        headers: vec![("X-Own".to_owned(), "v".to_owned())],
+        headers: vec![("X-Request-ID".to_owned(), "v".to_owned())],
         body: Some(b"hello".to_vec()),
         ..whole("POST", &server.url("/a?token=hush"))
     };
@@ -62,7 +62,7 @@ async fn a_whole_request_is_sent_and_a_whole_response_comes_back() {
         "{}",
         sent[0]
     );
-    assert!(sent[0].contains("x-own: v\r\n") && sent[0].ends_with("\r\n\r\nhello"));
+    assert!(sent[0].contains("x-request-id: v\r\n") && sent[0].ends_with("\r\n\r\nhello"));
     assert_eq!(server.seen.connections(), 1, "the connection is kept");
     assert_eq!((call.in_flight(), call.usage().requests), (0, 2));
     let at = server.address;
@@ -330,4 +330,37 @@ async fn a_dry_run_lets_only_reads_leave() {
     let held = held.iter().filter(|line| line.contains("denied/dry-run"));
     assert_eq!(held.count(), 8);
     assert_eq!(call.usage().bytes_out, 0);
+}
+
+#[tokio::test]
+async fn a_dry_run_may_post_where_the_rule_says_that_it_reads() {
+    let server = Server::ok().await;
+    let grant = |path: &str, reads: bool| servo_policy::HttpGrant {
+        reads,
+        ..servo_policy::HttpGrant::from((
+            format!("POST {}", server.url(path)).parse().unwrap(),
+            true,
+            None,
+        ))
+    };
+    let rules = [grant("/query", true), grant("/write", false)];
+    let lane = lane(
+        Scripted::new(&[]),
+        servo_policy::HttpRules::new(rules).unwrap(),
+    );
+    let attempts = Attempts::default();
+    let call = meter().dry_run(attempts.clone());
+    let query = lane.fetch(whole("POST", &server.url("/query")), &call);
+    query.await.unwrap();
+    let write = lane
+        .fetch(whole("POST", &server.url("/write")), &call)
+        .await;
+    assert!(
+        matches!(write, Err(FetchError::Send(SendError::DryRun))),
+        "{write:?}"
+    );
+    let arrived = server.seen.requests();
+    assert_eq!(arrived.len(), 1);
+    assert!(arrived[0].starts_with("POST /query "), "{}", arrived[0]);
+    assert_eq!(attempts.list().listed.len(), 1);
 }

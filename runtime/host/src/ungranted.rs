@@ -8,11 +8,8 @@
 use std::fmt;
 
 use serde_json::Value;
-use servo_artifact::Manifest;
-use servo_policy::{
-    Access, AddressClass, Grants, HostPattern, Method, PolicyError, Rule, address_class,
-    resolve_ask,
-};
+use servo_artifact::{HttpAsk, Manifest};
+use servo_policy::{Access, AddressClass, Grants, HostPattern, PolicyError, Rule, address_class};
 
 /// Something that a driver asks for and does not get.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +17,7 @@ pub struct Ungranted {
     /// What it asks for, as far as the operator's configuration tells.
     pub ask: String,
     /// The key under `drivers.<role>` that decides about it.
-    pub key: &'static str,
+    pub key: String,
     /// What to write there.
     pub line: String,
     /// What the driver says it is for, or how things stand now.
@@ -39,26 +36,10 @@ impl fmt::Display for Ungranted {
 /// What the manifest asks for and the grants lack.
 pub(crate) fn ungranted(manifest: &Manifest, config: &Value, grants: &Grants) -> Vec<Ungranted> {
     let asks = &manifest.asks;
-    let http = asks.http.iter().filter_map(|ask| {
-        let text = ask.rule.to_string();
-        match resolve_ask(&text, ask.optional, config, "asks.http") {
-            Ok(None) => None,
-            Ok(Some(rule)) => requests(&rule, grants).map(|line| Ungranted {
-                ask: rule.explain(),
-                key: "grants.http",
-                line,
-                note: ask.why.to_string(),
-                needed: !ask.optional && !grants.http.touch(&rule),
-            }),
-            Err(error) => Some(Ungranted {
-                ask: format!("send requests as in `{text}`"),
-                key: "config",
-                line: unfilled(&error),
-                note: ask.why.to_string(),
-                needed: true,
-            }),
-        }
-    });
+    let http = asks
+        .http
+        .iter()
+        .flat_map(|ask| requests(ask, config, grants));
     let folders = asks.folder.iter().filter_map(|ask| {
         let name = ask.name.as_str();
         let (verb, access) = match ask.access {
@@ -72,7 +53,7 @@ pub(crate) fn ungranted(manifest: &Manifest, config: &Value, grants: &Grants) ->
         }
         Some(Ungranted {
             ask: format!("{verb} a folder that it sees as /{name}"),
-            key: "grants.folders",
+            key: "grants.folders".to_owned(),
             line: format!("- {{ name: {name}, path: ./{name}, access: {access} }}"),
             note: ask.why.to_string(),
             needed: !ask.optional,
@@ -81,7 +62,7 @@ pub(crate) fn ungranted(manifest: &Manifest, config: &Value, grants: &Grants) ->
     let beyond = asks.limits.beyond(&grants.budget).into_iter();
     let limits = beyond.map(|(name, asked, granted)| Ungranted {
         ask: format!("use up to {asked} of the limit `{name}`"),
-        key: "grants.limits",
+        key: "grants.limits".to_owned(),
         line: format!("{name}: {asked}"),
         note: format!("now {granted}"),
         needed: false,
@@ -89,34 +70,40 @@ pub(crate) fn ungranted(manifest: &Manifest, config: &Value, grants: &Grants) ->
     http.chain(folders).chain(limits).collect()
 }
 
-/// The line for the methods of a rule that nothing grants. Those that are
-/// granted are left out: two rules about the same requests are refused.
-fn requests(rule: &Rule, grants: &Grants) -> Option<String> {
-    let single = |method: Method| {
-        let text = format!("{} {}{}", method.as_str(), rule.origin(), rule.prefix);
-        text.parse::<Rule>()
-            .is_ok_and(|rule| grants.http.cover(&rule))
+/// What the grants lack of one wish to make requests.
+fn requests(ask: &HttpAsk, config: &Value, grants: &Grants) -> Vec<Ungranted> {
+    let why = ask.why.to_string();
+    let asked = match ask.resolve(config, "asks.http") {
+        Ok(Some(asked)) => asked,
+        Ok(None) => return Vec::new(),
+        Err(error) => {
+            return vec![Ungranted {
+                ask: format!("send requests as in `{}`", ask.rule),
+                key: "config".to_owned(),
+                line: unfilled(&error),
+                note: why,
+                needed: true,
+            }];
+        }
     };
-    let lacking: Vec<&str> = rule
-        .methods
-        .iter()
-        .filter(|method| !single(*method))
-        .map(Method::as_str)
-        .collect();
-    if lacking.is_empty() {
-        return None;
-    }
-    let private = if needs_private(rule) {
-        ", private: true"
-    } else {
-        ""
-    };
-    Some(format!(
-        "- {{ rule: \"{} {}{}\"{private} }}",
-        lacking.join(","),
-        rule.origin(),
-        rule.prefix
-    ))
+    let rule = asked.lacking(&grants.http).map(|line| Ungranted {
+        ask: asked.rule.explain(),
+        key: "grants.http".to_owned(),
+        line: line.private(needs_private(&asked.rule)).to_string(),
+        note: why.clone(),
+        needed: !ask.optional && !grants.http.touch(&asked.rule),
+    });
+    let keys = asked
+        .lacks(&grants.http)
+        .into_iter()
+        .map(|(grant, lack)| Ungranted {
+            ask: format!("{}, in what `{}` allows", lack.describe(), grant.rule),
+            key: format!("grants.http[{}]", grant.id.0),
+            line: lack.key(grant),
+            note: why.clone(),
+            needed: false,
+        });
+    rule.into_iter().chain(keys).collect()
 }
 
 /// What the configuration lacks for a rule to be filled in.

@@ -22,7 +22,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::folder::absolute;
 use crate::{
-    Access, Advice, ByteSize, LimitsSpec, Networks, PolicyError, PolicyErrors, Rule, present,
+    Access, Advice, ByteSize, HeaderName, LimitsSpec, Networks, PolicyError, PolicyErrors, Rule,
+    present,
 };
 
 use self::setting::SettingCeiling;
@@ -100,6 +101,9 @@ pub struct HttpCeilingSpec {
     /// The networks that grants within it may reach beside public addresses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub networks: Option<Vec<String>>,
+    /// The headers that grants within it may let drivers set; none, unless said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<String>,
 }
 
 /// A folder of a ceiling.
@@ -131,6 +135,7 @@ struct HttpCeiling {
     rule: Rule,
     private: bool,
     networks: Vec<IpNet>,
+    headers: Vec<HeaderName>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -246,11 +251,19 @@ impl HttpCeilingSpec {
             );
             refuse(wrong, &format!("{key}.networks"), advice);
         }
+        let mut headers = Vec::new();
+        for (index, text) in self.headers.iter().enumerate() {
+            match HeaderName::parse(text) {
+                Ok(name) => headers.push(name),
+                Err(advice) => refuse(wrong, &format!("{key}.headers[{index}]"), advice),
+            }
+        }
         match self.rule.parse() {
             Ok(rule) => Some(HttpCeiling {
                 rule,
                 private: self.private,
                 networks,
+                headers,
             }),
             Err(error) => {
                 let key = format!("{key}.rule");
@@ -301,7 +314,13 @@ impl Ceiling {
                     let nets: Vec<_> = ceiling.networks.iter().map(ToString::to_string).collect();
                     format!(" (and addresses in {})", nets.join(", "))
                 };
-                format!("`{}`{reach}", ceiling.rule)
+                let headers = if ceiling.headers.is_empty() {
+                    String::new()
+                } else {
+                    let names = ceiling.headers.iter().map(HeaderName::as_str);
+                    format!(" with {}", names.collect::<Vec<_>>().join(", "))
+                };
+                format!("`{}`{reach}{headers}", ceiling.rule)
             };
             list("requests", rules.iter().map(one).collect())
         });

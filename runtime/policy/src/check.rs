@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use crate::{Advice, PolicyError, SecretSource, SecretSpec};
+use crate::{
+    Advice, Credential, HeaderClass, HeaderName, PolicyError, SecretSource, SecretSpec, header_row,
+};
 
 /// The reading of one rule.
 pub(crate) struct Check<'a> {
@@ -21,6 +23,43 @@ impl Check<'_> {
         });
     }
 
+    /// The headers that the guest may set beside the harmless ones.
+    pub(crate) fn headers(
+        &mut self,
+        names: &[String],
+        credential: Option<&Credential>,
+    ) -> Vec<HeaderName> {
+        let mut headers: Vec<HeaderName> = Vec::new();
+        for (index, text) in names.iter().enumerate() {
+            let row = header_row(text);
+            let advice = match HeaderName::parse(text) {
+                Err(advice) => advice,
+                Ok(name) if headers.contains(&name) => {
+                    Advice::new(format!("`{name}` is named twice"), "remove one of the two")
+                }
+                Ok(name) if credential.is_some_and(|c| c.reserves(text)) => Advice::new(
+                    format!("`{name}` is the host's to set where it adds a credential"),
+                    "remove one of the two",
+                ),
+                Ok(name) => match row.class {
+                    HeaderClass::ByName => {
+                        headers.push(name);
+                        continue;
+                    }
+                    HeaderClass::Harmless => {
+                        Advice::new(format!("any driver may set `{name}`"), "remove it")
+                    }
+                    HeaderClass::Gate | HeaderClass::Dropped | HeaderClass::Refused => Advice::new(
+                        format!("`{name}` cannot be allowed, because it {}", row.reason),
+                        "remove it",
+                    ),
+                },
+            };
+            self.refuse(&format!("headers[{index}]"), advice);
+        }
+        headers
+    }
+
     /// The source of a secret that stands under `name`.
     pub(crate) fn secret(&mut self, name: &str, spec: &SecretSpec) -> Option<SecretSource> {
         match spec.resolve(self.base) {
@@ -31,14 +70,6 @@ impl Check<'_> {
             }
         }
     }
-}
-
-/// A token of HTTP (RFC 9110, section 5.6.2).
-pub(crate) fn is_token(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
 /// The beginning of what was written, for a message.

@@ -15,11 +15,14 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::check::{Check, cut, is_token};
+use crate::check::{Check, cut};
 use crate::folder::below;
 use crate::placeholder::fill_url;
 use crate::plaintext::Plaintext;
-use crate::{Advice, HostPattern, HttpGrantSpec, Rule, Scheme, SecretSource, SecretSpec};
+use crate::{
+    Advice, HeaderName, HostPattern, HttpGrantSpec, Rule, Scheme, SecretSource, SecretSpec,
+    header_row,
+};
 
 /// Adds the keys of credentials to the type of a rule, so that a kind stands in
 /// this file alone. (Serde can flatten one type into another, but then its errors
@@ -112,7 +115,7 @@ pub enum Credential {
     /// A token got with the client's own credentials, and renewed before its end.
     OAuth2 {
         /// The one request that may be made for it: a POST to the token's
-        /// address, whose path is the rule's prefix exactly.
+        /// address, whose path is the rule's.
         token: Rule,
         /// May that address be private?
         private: bool,
@@ -245,7 +248,7 @@ impl Credential {
                     "a token{scope} that it gets from {}{}{private} as the client `{client_id}` with \
                      a secret from {}",
                     token.origin(),
-                    token.prefix,
+                    token.path,
                     client_secret.explain()
                 )
             }
@@ -287,25 +290,6 @@ impl Kind for BasicSpec {
     }
 }
 
-/// Fields that the host or HTTP owns: a secret in one of them would be lost, or
-/// would change what the connection is.
-const OWNED: [&str; 14] = [
-    "host",
-    "connection",
-    "content-length",
-    "content-encoding",
-    "transfer-encoding",
-    "upgrade",
-    "te",
-    "trailer",
-    "expect",
-    "keep-alive",
-    "http2-settings",
-    "via",
-    "forwarded",
-    "accept-encoding",
-];
-
 const SECRET: &str = "{secret}";
 
 /// `header:` in a rule.
@@ -325,17 +309,17 @@ impl Kind for HeaderSpec {
     fn resolve(&self, check: &mut Check<'_>) -> Option<Credential> {
         let secret = check.secret("header.secret", &self.secret);
         let name = self.name.to_ascii_lowercase();
-        if !is_token(&name) {
-            let advice = Advice::new(
-                format!("{:?} is not a name of a header", cut(&self.name)),
-                "use letters, digits and hyphens",
-            );
+        if let Err(advice) = HeaderName::parse(&name) {
             check.refuse("header.name", advice);
             return None;
         }
-        if OWNED.contains(&name.as_str()) || name.starts_with("proxy-") {
+        let row = header_row(&name);
+        if !row.may_be_secret() {
             let advice = Advice::new(
-                format!("`{name}` belongs to the connection, not to a credential"),
+                format!(
+                    "`{name}` is no header for a secret, because it {}",
+                    row.reason
+                ),
                 "use `authorization` or a header of the server's own",
             );
             check.refuse("header.name", advice);
@@ -502,8 +486,12 @@ impl OAuth2Spec {
                 return None;
             }
         };
-        if !matches!(token.host, HostPattern::Exact(_) | HostPattern::Ip(_)) {
-            let advice = Advice::new("tokens are asked for at one place", "write one host");
+        let one_host = matches!(token.host, HostPattern::Exact(_) | HostPattern::Ip(_));
+        if !one_host || token.path.has_star() {
+            let advice = Advice::new(
+                "tokens are asked for at one place",
+                "write one host and a path without stars",
+            );
             check.refuse("oauth2.token_url", advice);
             return None;
         }

@@ -12,8 +12,8 @@ use ipnet::IpNet;
 
 use crate::address::judged;
 use crate::{
-    AddressClass, Host, HostPattern, HttpGrant, HttpRules, Method, RequestHead, RuleLimits, Scheme,
-    Target, address_class, is_allowed,
+    AddressClass, GrantLine, HeaderClass, HeaderName, Host, HostPattern, HttpGrant, HttpRules,
+    Method, RequestHead, Rule, RuleLimits, Scheme, Target, address_class, header_row, is_allowed,
 };
 
 /// Bytes of a path that a denial repeats.
@@ -29,7 +29,7 @@ struct Inner {
     request: String,
     reason: DenialReason,
     suggestion: Option<String>,
-    caution: Vec<&'static str>,
+    caution: Vec<String>,
 }
 
 /// Why a request was refused.
@@ -43,6 +43,8 @@ pub enum DenialReason {
     NoRule(Option<String>),
     /// A rule allows it, but the host's address is of a class it may not reach.
     Address(AddressClass),
+    /// A rule allows it, but not with these headers.
+    Headers(Vec<String>),
 }
 
 pub(crate) enum Problem {
@@ -86,7 +88,43 @@ impl Denial {
                     class.describe()
                 )
             }
+            DenialReason::Headers(names) => {
+                let word = if names.len() == 1 {
+                    "header"
+                } else {
+                    "headers"
+                };
+                let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+                format!(
+                    "{request} is granted, but not with the {word} {}",
+                    names.join(", ")
+                )
+            }
         }
+    }
+
+    /// What was refused and what to write instead, in one line; the whole story is
+    /// what `Display` tells.
+    pub fn short(&self) -> String {
+        let summary = match &self.0.reason {
+            DenialReason::NoRule(_) => format!("{} is not granted", self.0.request),
+            _ => self.summary(),
+        };
+        match &self.0.suggestion {
+            Some(line) if self.changes_a_line() => {
+                format!("{summary}; to allow it, change its line in `grants.http` to `{line}`")
+            }
+            Some(line) => format!("{summary}; to allow it, add `{line}` to `grants.http`"),
+            None => summary,
+        }
+    }
+
+    /// A rule is there already, and lacks something.
+    fn changes_a_line(&self) -> bool {
+        matches!(
+            self.0.reason,
+            DenialReason::Address(_) | DenialReason::Headers(_)
+        )
     }
 
     pub(crate) fn malformed(request: &RequestHead<'_>, problem: Problem) -> Self {
@@ -131,41 +169,39 @@ impl Denial {
                 class == AddressClass::Metadata || is_allowed(class, true)
             }
         };
-        let suggestion = reachable.then(|| {
-            line(
-                &format!(
-                    "{} {}{}",
-                    method.as_str(),
-                    target.origin(),
-                    prefix(target.path())
-                ),
-                if private {
-                    Reach::Private
-                } else {
-                    Reach::Public
-                },
-            )
+        let line = reachable.then(|| {
+            let asked = rules.asked().iter();
+            let line = asked
+                .filter(|asked| asked.rule.allows(method, target, decoded))
+                .find_map(|asked| asked.lacking(rules))
+                .or_else(|| exact(method, target).map(GrantLine::new));
+            line.map(|line| line.private(private))
         });
+        let line = line.flatten();
         let mut caution = Vec::new();
-        if suggestion.is_some() {
+        let mut warn = |text: &str| caution.push(text.to_owned());
+        if let Some(line) = &line {
+            if line.rule().path.is_below() {
+                warn(BELOW);
+            }
             if target.scheme == Scheme::Http {
-                caution.push("plain http can be read and changed by anyone on the way");
+                warn("plain http can be read and changed by anyone on the way");
             }
             if let Host::Ip(ip) = target.host
                 && address_class(ip) == AddressClass::Metadata
             {
-                caution.push(METADATA);
+                warn(METADATA);
             } else if private {
-                caution.push(PRIVATE);
+                warn(PRIVATE);
             }
             if !matches!(method, Method::Get | Method::Head | Method::Options) {
-                caution.push("this method changes things at the other side");
+                warn("this method changes things at the other side");
             }
         }
         Self(Box::new(Inner {
             request: request(method, target),
             reason: DenialReason::NoRule(nearest(rules, method, target, decoded)),
-            suggestion,
+            suggestion: line.map(|line| line.to_string()),
             caution,
         }))
     }
@@ -179,29 +215,71 @@ impl Denial {
     ) -> Self {
         let helps = !grant.private && is_allowed(class, true);
         let mut nets: Vec<String> = grant.networks.iter().map(ToString::to_string).collect();
-        let (reach, caution) = match &target.host {
-            _ if nets.is_empty() => (Reach::Private, PRIVATE),
+        let line = GrantLine::new(grant.rule.clone());
+        let (line, caution) = match &target.host {
+            _ if nets.is_empty() => (line.private(true), PRIVATE),
             // The guest wrote this address itself.
             Host::Ip(ip) => {
                 nets.push(IpNet::from(judged(*ip)).to_string());
-                (Reach::Networks(nets), NETWORK)
+                (line.networks(nets), NETWORK)
             }
             Host::Name(_) => {
                 nets.push("NETWORK".to_owned());
-                (Reach::Networks(nets), NAMED)
+                (line.networks(nets), NAMED)
             }
         };
-        let others = grant.ca.is_some()
-            || grant.identity.is_some()
-            || grant.credential.is_some()
-            || grant.limits != RuleLimits::default();
-        let suggestion = helps.then(|| line(&grant.rule.to_string(), reach));
+        let others = has_other_keys(grant) || !grant.headers.is_empty();
+        let suggestion = helps.then(|| line.to_string());
         let cautions = [Some(caution), others.then_some(OTHERS)];
-        let caution = cautions.into_iter().flatten().filter(|_| helps).collect();
+        let caution = cautions.into_iter().flatten().filter(|_| helps);
         Self(Box::new(Inner {
             request: request(method, target),
             reason: DenialReason::Address(class),
             suggestion,
+            caution: caution.map(str::to_owned).collect(),
+        }))
+    }
+
+    /// The refusal of headers that the guest of an allowed request may not set.
+    pub(crate) fn headers(
+        grant: &HttpGrant,
+        method: Method,
+        target: &Target,
+        names: &[&str],
+    ) -> Self {
+        let mut named = grant.headers.clone();
+        let mut caution = Vec::new();
+        for name in names {
+            let row = header_row(name);
+            match HeaderName::parse(name) {
+                _ if grant.reserves(name) => {
+                    caution.push(format!(
+                        "`{name}` is set by the host with the rule's credential"
+                    ));
+                }
+                Ok(name) if row.class == HeaderClass::ByName => {
+                    if row.is_listed() {
+                        caution.push(format!("`{name}` {}", row.reason));
+                    }
+                    named.push(name);
+                }
+                _ => {}
+            }
+        }
+        named.sort();
+        named.dedup();
+        let helps = named.len() > grant.headers.len();
+        if helps && has_other_keys(grant) {
+            caution.push(OTHERS.to_owned());
+        }
+        let line = GrantLine::new(grant.rule.clone())
+            .private(grant.private)
+            .networks(grant.networks.iter().map(ToString::to_string).collect())
+            .headers(named);
+        Self(Box::new(Inner {
+            request: request(method, target),
+            reason: DenialReason::Headers(names.iter().map(|name| shown(name, 60)).collect()),
+            suggestion: helps.then(|| line.to_string()),
             caution,
         }))
     }
@@ -215,17 +293,28 @@ const NAMED: &str = "NETWORK stands for the one that the host's address is in, w
 
 const OTHERS: &str = "the line in `grants.http` has other keys; keep them";
 
+const BELOW: &str = "the path ends with `/`, so the rule allows everything below it";
+
 const METADATA: &str = "a metadata service hands out this machine's own credentials; for a \
                         cloud's API, give its rule `sigv4` or `oauth2`, and the host adds them";
 
 const PRIVATE: &str = "`private: true` lets the driver reach services of this machine and its \
                        networks, many of which ask for no password";
 
+/// Has its line keys that a suggestion does not repeat?
+fn has_other_keys(grant: &HttpGrant) -> bool {
+    grant.ca.is_some()
+        || grant.identity.is_some()
+        || grant.credential.is_some()
+        || grant.reads
+        || grant.limits != RuleLimits::default()
+}
+
 impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.summary())?;
         match (&self.0.suggestion, &self.0.reason) {
-            (Some(line), DenialReason::Address(_)) => {
+            (Some(line), _) if self.changes_a_line() => {
                 write!(
                     f,
                     "\nto allow it, change the line in `grants.http` to:\n  {line}"
@@ -240,31 +329,16 @@ impl fmt::Display for Denial {
             (None, _) => {}
         }
         for caution in &self.0.caution {
-            write!(f, "\nbefore you do: {caution}")?;
+            match self.0.suggestion {
+                Some(_) => write!(f, "\nbefore you do: {caution}")?,
+                None => write!(f, "\n{caution}")?,
+            }
         }
         Ok(())
     }
 }
 
 impl std::error::Error for Denial {}
-
-/// Which addresses a suggested rule reaches.
-enum Reach {
-    Public,
-    Private,
-    Networks(Vec<String>),
-}
-
-fn line(rule: &str, reach: Reach) -> String {
-    let reach = match reach {
-        Reach::Public => String::new(),
-        Reach::Private => ", private: true".to_owned(),
-        Reach::Networks(nets) => {
-            format!(", networks: [{}]", nets.join(", "))
-        }
-    };
-    format!("- {{ rule: \"{rule}\"{reach} }}")
-}
 
 fn request(method: Method, target: &Target) -> String {
     format!(
@@ -275,14 +349,19 @@ fn request(method: Method, target: &Target) -> String {
     )
 }
 
-/// The path to suggest: the very one asked for, or, when it is too long to
-/// repeat, the folder it lies in.
-fn prefix(path: &str) -> &str {
-    if path.len() <= PATH_SHOWN {
-        return path;
-    }
-    let cut = path.get(..PATH_SHOWN).unwrap_or(path);
-    cut.rfind('/').and_then(|at| cut.get(..=at)).unwrap_or("/")
+/// The rule about this very request or, when its path is too long to repeat, about
+/// the folder it lies in. A star of the request is a letter and not a pattern.
+fn exact(method: Method, target: &Target) -> Option<Rule> {
+    let path = target.path();
+    let path = if path.len() <= PATH_SHOWN {
+        path
+    } else {
+        let cut = path.get(..PATH_SHOWN).unwrap_or(path);
+        cut.rfind('/').and_then(|at| cut.get(..=at)).unwrap_or("/")
+    };
+    let path = path.replace('*', "%2A");
+    let text = format!("{} {}{path}", method.as_str(), target.origin());
+    text.parse().ok()
 }
 
 fn shown(text: &str, most: usize) -> String {
@@ -343,7 +422,7 @@ fn nearest(rules: &HttpRules, method: Method, target: &Target, decoded: &str) ->
             if rule.port != target.port {
                 differs.push("the port");
             }
-            if !rule.prefix.matches(decoded) {
+            if !rule.path.matches(decoded) {
                 differs.push("the path");
             }
             Some((differs, grant))

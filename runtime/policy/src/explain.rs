@@ -20,7 +20,7 @@ pub struct ChangedLimit {
 
 impl Rule {
     /// What the rule allows in plain words, after "may" or "to": `send GET to
-    /// http://a.example, paths under /x/`.
+    /// http://a.example, every path below /x/`.
     pub fn explain(&self) -> String {
         let methods = self
             .methods
@@ -34,10 +34,14 @@ impl Rule {
             HostPattern::Network(net) => format!(" (any address in {net}, no name)"),
             HostPattern::Exact(_) | HostPattern::Ip(_) => String::new(),
         };
-        let path = match self.prefix.as_str() {
+        let star = match self.path.has_star() {
+            true => " (`*`: any one segment)",
+            false => "",
+        };
+        let path = match self.path.as_str() {
             "/" => "every path".to_owned(),
-            prefix if prefix.ends_with('/') => format!("paths under {prefix}"),
-            prefix => format!("{prefix} and paths under it"),
+            path if self.path.is_below() => format!("every path below {path}{star}"),
+            path => format!("path {path}{star}"),
         };
         format!(
             "send {} to {}{host}, {path}",
@@ -71,6 +75,13 @@ impl HttpGrant {
                 crate::Scheme::Https => "",
             };
             reach.push(format!("the host adds {}{clear}", credential.explain()));
+        }
+        if !self.headers.is_empty() {
+            let names: Vec<String> = self.headers.iter().map(|n| format!("`{n}`")).collect();
+            reach.push(format!("with {} as it likes", names.join(", ")));
+        }
+        if self.reads {
+            reach.push("a dry run may, too: it only reads".to_owned());
         }
         reach.extend(self.limits.explain());
         format!("{} ({})", self.rule.explain(), reach.join("; "))

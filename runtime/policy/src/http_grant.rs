@@ -22,8 +22,9 @@ with_credentials! {
     #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
     pub struct HttpGrantSpec {
-        /// `GET,POST https://host[:port]/prefix`; may hold `${config.key}`. A host
-        /// may be a network, in braces: `GET http://{10.20.0.0/16}:8080/metrics`.
+        /// `GET,POST https://host[:port]/path`; may hold `${config.key}`. A path means
+        /// itself; with a slash at its end, everything below it; `*` is one segment. A
+        /// host may be a network, in braces: `GET http://{10.20.0.0/16}:8080/metrics`.
         #[schemars(extend("examples" = ["GET https://prometheus.example/api/v1/"]))]
         pub rule: String,
         /// May it reach loopback, private and similar addresses?
@@ -41,6 +42,13 @@ with_credentials! {
         /// What the rule may use, where that is less than the whole call may.
         #[serde(default)]
         pub limits: RuleLimitsSpec,
+        /// Headers that the driver may set beside the harmless ones, such as
+        /// `[x-scope-orgid]`. In any spelling: an underscore counts as a hyphen.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub headers: Vec<String>,
+        /// Its requests only read, whatever their method: a dry run may make them.
+        #[serde(default)]
+        pub reads: bool,
         /// The certificate with which the host makes the rule's connections; beside
         /// any other credential.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -122,6 +130,12 @@ impl HttpGrantSpec {
         }
         let identity = self.client_certificate.as_ref();
         let identity = identity.map(|spec| spec.resolve(rule.scheme, &mut check));
+        let headers = check.headers(&self.headers, credential.as_ref());
+        if self.reads
+            && let Some(problem) = rule.reads_in_vain()
+        {
+            check.refuse("reads", problem);
+        }
         let limits = self
             .limits
             .resolve(&format!("{key}.limits"), around.budget, wrong);
@@ -130,6 +144,8 @@ impl HttpGrantSpec {
             limits,
             identity,
             credential,
+            headers,
+            reads: self.reads,
             ..HttpGrant::from((
                 rule,
                 self.private,

@@ -2,7 +2,7 @@
 //!
 //! A driver of a large application has a rule for each of its hundred services,
 //! and a decision is made for every request. The index answers with the few
-//! rules whose host fits, the narrowest pattern first and within it the longest
+//! rules whose host fits, the narrowest pattern first and within it the narrowest
 //! path first, so that the first rule that also fits the rest is the answer.
 
 use std::collections::HashMap;
@@ -25,9 +25,9 @@ impl Index {
     pub(crate) fn new(grants: &[HttpGrant]) -> Self {
         let mut index = Self::default();
         let mut order: Vec<usize> = (0..grants.len()).collect();
-        order.sort_by_key(|at| {
+        order.sort_by_cached_key(|at| {
             let rule = grants.get(*at).map(|grant| &grant.rule);
-            std::cmp::Reverse(rule.map(|rule| (rule.host.specificity(), rule.prefix.len())))
+            std::cmp::Reverse(rule.map(|rule| (rule.host.specificity(), rule.path.specificity())))
         });
         for at in order {
             let Some(grant) = grants.get(at) else {

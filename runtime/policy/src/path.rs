@@ -9,23 +9,9 @@
 //! (which some servers cut away *before* they resolve `..`), empty segments,
 //! escapes inside escapes, escapes that are not UTF-8 (overlong forms).
 
-use std::fmt;
-
 /// The longest path and query together, in bytes. Servers refuse requests of
 /// 8 KiB by default; a longer one is an attack on somebody's buffers.
 pub(crate) const MAX_PATH_AND_QUERY: usize = 8 * 1024;
-
-/// A path prefix of a rule, decoded.
-///
-/// `/v1` matches `/v1`, `/v1/` and `/v1/x`, and not `/v1evil`. With a slash at
-/// its end it is about what lies *under* it only: `/v1/` matches `/v1/` and
-/// `/v1/x`, and not `/v1`. That is the narrower reading, and the operator who
-/// wants both leaves the slash away. `/` matches every path.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct PathPrefix {
-    decoded: Box<str>,
-    canonical: Box<str>,
-}
 
 /// A path in canonical form, with the decoded form that rules are matched on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,44 +125,6 @@ impl CanonicalPath {
             at += segment.len() + 1;
         }
         Ok(())
-    }
-}
-
-impl PathPrefix {
-    pub(crate) fn parse(text: &str) -> Result<Self, PathError> {
-        let path = CanonicalPath::parse(text)?;
-        Ok(Self {
-            decoded: path.decoded().into(),
-            canonical: path.text.into(),
-        })
-    }
-
-    /// Does this decoded path lie under the prefix?
-    pub(crate) fn matches(&self, decoded: &str) -> bool {
-        decoded.strip_prefix(&*self.decoded).is_some_and(|rest| {
-            rest.is_empty() || self.decoded.ends_with('/') || rest.starts_with('/')
-        })
-    }
-
-    /// Does every path under `other` lie under this prefix?
-    pub fn covers(&self, other: &Self) -> bool {
-        self.matches(&other.decoded)
-    }
-
-    /// Length of the decoded prefix in bytes: the longer, the more specific.
-    pub(crate) fn len(&self) -> usize {
-        self.decoded.len()
-    }
-
-    /// The prefix in canonical form.
-    pub fn as_str(&self) -> &str {
-        &self.canonical
-    }
-}
-
-impl fmt::Display for PathPrefix {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.canonical)
     }
 }
 

@@ -8,7 +8,7 @@
 
 use serde_json::Value;
 
-use crate::{PlaceholderFault, PolicyError, Rule};
+use crate::{HeaderClass, HeaderName, PlaceholderFault, PolicyError, Rule, header_row};
 
 /// Fills a rule from the driver's config and parses it. `key` says where the
 /// rule stands, for errors.
@@ -63,6 +63,38 @@ pub fn resolve_ask(
         return Ok(None);
     }
     fill(rule, config, key).map(Some)
+}
+
+/// The headers that a driver asks to set. `${config.key}` stands for the names that
+/// stand there: the keys of an object, or what is before the colon in a list of
+/// `Name: value`. Harmless ones need no grant and are left out, as is what is no
+/// name.
+pub fn asked_headers<'a>(
+    asked: impl IntoIterator<Item = &'a str>,
+    config: &Value,
+) -> Vec<HeaderName> {
+    let before_colon = |text: &Value| {
+        let name = text.as_str()?.split(':').next()?;
+        Some(name.trim().to_owned())
+    };
+    let names = asked.into_iter().flat_map(|ask| {
+        let Some(name) = names(ask).next() else {
+            return vec![ask.to_owned()];
+        };
+        match look_up(name, config) {
+            Some(Value::Object(headers)) => headers.keys().cloned().collect(),
+            Some(Value::Array(headers)) => headers.iter().filter_map(before_colon).collect(),
+            Some(text) => before_colon(text).into_iter().collect(),
+            None => Vec::new(),
+        }
+    });
+    let mut headers: Vec<HeaderName> = names
+        .filter(|name| header_row(name).class == HeaderClass::ByName)
+        .filter_map(|name| HeaderName::parse(&name).ok())
+        .collect();
+    headers.sort();
+    headers.dedup();
+    headers
 }
 
 /// The names in the placeholders of a rule, in order.

@@ -3,13 +3,13 @@
 //! The grammar has no optional meaning. Methods are listed, there is no "any";
 //! a missing port is the scheme's own port and never "any port"; the path is
 //! required, because a rule that ends after the host would have to mean the
-//! whole host by omission. Every error knows the byte it is about.
+//! whole host by omission; and it is that path alone unless more is written. Every error knows the byte it is about.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::error::RuleError;
-use crate::{HostPattern, PathPrefix};
+use crate::{Advice, HostPattern, PathPattern, Target};
 
 /// A method a rule can grant. CONNECT and TRACE are absent: one makes a tunnel
 /// past every other check, the other echoes what the host added.
@@ -152,7 +152,7 @@ pub struct Rule {
     /// The one port granted.
     pub port: u16,
     /// The paths granted.
-    pub prefix: PathPrefix,
+    pub path: PathPattern,
 }
 
 impl Rule {
@@ -161,12 +161,22 @@ impl Rule {
         other.methods.iter().all(|m| self.methods.contains(m)) && self.covers_target(other)
     }
 
+    /// Does it allow the request? `path` is the decoded path of the target.
+    #[inline]
+    pub(crate) fn allows(&self, method: Method, target: &Target, path: &str) -> bool {
+        self.port == target.port
+            && self.scheme == target.scheme
+            && self.methods.contains(method)
+            && self.host.matches(&target.host)
+            && self.path.matches(path)
+    }
+
     /// As [`Rule::covers`], methods aside.
     pub(crate) fn covers_target(&self, other: &Self) -> bool {
         self.scheme == other.scheme
             && self.port == other.port
             && self.host.covers(&other.host)
-            && self.prefix.covers(&other.prefix)
+            && self.path.covers(&other.path)
     }
 
     /// Is there a request that both allow, methods included?
@@ -174,7 +184,36 @@ impl Rule {
         self.methods.overlaps(other.methods)
             && (self.scheme, self.port) == (other.scheme, other.port)
             && (self.host.covers(&other.host) || other.host.covers(&self.host))
-            && (self.prefix.covers(&other.prefix) || other.prefix.covers(&self.prefix))
+            && self.path.touches(&other.path)
+    }
+
+    /// The same rule for some of its methods.
+    pub fn only(&self, methods: impl IntoIterator<Item = Method>) -> Self {
+        let mut some = Methods::default();
+        for method in methods {
+            some.insert(method);
+        }
+        Self {
+            methods: Methods(some.0 & self.methods.0),
+            ..self.clone()
+        }
+    }
+
+    /// What is wrong with saying of it that its requests only read.
+    pub fn reads_in_vain(&self) -> Option<Advice> {
+        let changing = [Method::Put, Method::Patch, Method::Delete];
+        let mut changing = changing.into_iter();
+        match changing.find(|method| self.methods.contains(*method)) {
+            Some(method) => Some(Advice::new(
+                format!("{} changes things by its definition", method.as_str()),
+                "give it a rule of its own, without `reads`",
+            )),
+            None if self.methods.contains(Method::Post) => None,
+            None => Some(Advice::new(
+                "these methods only read in any case",
+                "remove `reads`, or add the POST that it is for",
+            )),
+        }
     }
 
     /// Scheme, host and, when it is not the scheme's own, port.
@@ -189,7 +228,7 @@ impl Rule {
 
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}{}", self.methods, self.origin(), self.prefix)
+        write!(f, "{} {}{}", self.methods, self.origin(), self.path)
     }
 }
 
@@ -263,19 +302,14 @@ impl FromStr for Rule {
             .map_err(|(at, problem, hint)| refuse(authority_at + at, problem, hint))?;
         let host = HostPattern::parse(host)
             .map_err(|(at, problem, hint)| refuse(authority_at + at, problem, hint))?;
-        let prefix = PathPrefix::parse(path).map_err(|(at, problem)| {
-            refuse(
-                path_at + at,
-                problem.to_owned(),
-                "a rule ends with a plain path prefix, without query and fragment",
-            )
-        })?;
+        let path = PathPattern::parse(path)
+            .map_err(|(at, problem, hint)| refuse(path_at + at, problem.to_owned(), hint))?;
         Ok(Self {
             methods,
             scheme,
             host,
             port: port.unwrap_or_else(|| scheme.default_port()),
-            prefix,
+            path,
         })
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! Rules only allow; nothing denies, so their order cannot matter. When more
 //! than one rule allows a request, the most specific one answers for it (exact
-//! host before network, the longer one first, before wildcard; then the longer
-//! path), because rules carry properties (`private`, `ca`) and the narrow one
+//! host before network, the longer one first, before wildcard; then the path: from
+//! the left, a segment that is written out before a star, a star before everything
+//! below), because rules carry properties (`private`, `ca`) and the narrow one
 //! was written with more thought. Two rules about the same requests are refused at load.
 
 use std::fmt::Write as _;
@@ -19,8 +20,8 @@ use ipnet::IpNet;
 
 use crate::rule::split_authority;
 use crate::{
-    AddressClass, ClientCertificate, Credential, Host, HostPattern, Method, PolicyError, Rule,
-    RuleLimits, Scheme, address_class, is_allowed,
+    AddressClass, Asked, ClientCertificate, Credential, HeaderClass, HeaderName, Host, HostPattern,
+    Method, PolicyError, Rule, RuleLimits, Scheme, address_class, header_row, is_allowed,
 };
 
 /// Index of a rule in its [`HttpRules`].
@@ -47,6 +48,10 @@ pub struct HttpGrant {
     pub identity: Option<ClientCertificate>,
     /// What the host adds to its requests.
     pub credential: Option<Credential>,
+    /// What its guest may set beside the harmless headers.
+    pub headers: Vec<HeaderName>,
+    /// Its requests only read, whatever their method.
+    pub reads: bool,
 }
 
 /// A rule with its `private` flag and its authority, and nothing else.
@@ -61,6 +66,8 @@ impl From<(Rule, bool, Option<PathBuf>)> for HttpGrant {
             limits: RuleLimits::default(),
             identity: None,
             credential: None,
+            headers: Vec::new(),
+            reads: false,
         }
     }
 }
@@ -82,6 +89,49 @@ impl HttpGrant {
             Err(class)
         }
     }
+
+    /// May its guest set a header of this name? For those that the gate sends:
+    /// what it reads itself, and what it leaves out, is not asked here.
+    pub fn admits_header(&self, name: &str) -> bool {
+        match header_row(name).class {
+            HeaderClass::Harmless | HeaderClass::Gate => true,
+            HeaderClass::Dropped | HeaderClass::Refused => false,
+            HeaderClass::ByName => {
+                self.headers.iter().any(|named| named.is(name)) && !self.reserves(name)
+            }
+        }
+    }
+
+    /// Does the host alone set this header in the requests of the rule?
+    pub(crate) fn reserves(&self, name: &str) -> bool {
+        let credential = self.credential.as_ref();
+        credential.is_some_and(|credential| credential.reserves(name))
+    }
+
+    /// May its guest set these headers?
+    ///
+    /// # Errors
+    /// The denial, which names those that it may not.
+    pub fn admits_headers<'a>(
+        &self,
+        method: Method,
+        target: &Target,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Result<(), Denial> {
+        let names = names.into_iter();
+        let refused: Vec<&str> = names.filter(|name| !self.admits_header(name)).collect();
+        if refused.is_empty() {
+            return Ok(());
+        }
+        Err(Denial::headers(self, method, target, &refused))
+    }
+
+    /// Does a request of this method only read? GET, HEAD and OPTIONS do by their
+    /// definition (RFC 9110, section 9.2.1), others where the rule says so. The one
+    /// answer that a dry run goes by.
+    pub fn is_read(&self, method: Method) -> bool {
+        self.reads || matches!(method, Method::Get | Method::Head | Method::Options)
+    }
 }
 
 /// The rules of one driver. Cheap to clone; the default has none and allows
@@ -89,10 +139,11 @@ impl HttpGrant {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HttpRules(Arc<Inner>);
 
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Inner {
     grants: Box<[HttpGrant]>,
     index: Index,
+    asked: Box<[Asked]>,
 }
 
 /// A request as it came from a guest: nothing in it is trusted.
@@ -207,8 +258,7 @@ impl HttpRules {
             let same = |earlier: &&HttpGrant| {
                 let (a, b) = (&earlier.rule, &grant.rule);
                 a.methods.overlaps(b.methods)
-                    && (a.scheme, &a.host, a.port, &a.prefix)
-                        == (b.scheme, &b.host, b.port, &b.prefix)
+                    && (a.scheme, &a.host, a.port, &a.path) == (b.scheme, &b.host, b.port, &b.path)
             };
             if let Some(earlier) = grants.iter().take(index).find(same) {
                 return Err(PolicyError::Overlap {
@@ -221,7 +271,24 @@ impl HttpRules {
         Ok(Self(Arc::new(Inner {
             index: Index::new(&grants),
             grants: grants.into(),
+            asked: Box::default(),
         })))
+    }
+
+    /// The same rules, with what their driver asks for, which denials suggest.
+    #[must_use]
+    pub fn with_asked(self, asked: impl IntoIterator<Item = Asked>) -> Self {
+        let Inner { grants, index, .. } = Arc::unwrap_or_clone(self.0);
+        Self(Arc::new(Inner {
+            grants,
+            index,
+            asked: asked.into_iter().collect(),
+        }))
+    }
+
+    /// What the driver asks for.
+    pub(crate) fn asked(&self) -> &[Asked] {
+        &self.0.asked
     }
 
     /// The rules, in the operator's order.
@@ -265,14 +332,7 @@ impl HttpRules {
         let (method, target, decoded) =
             canonical(request).map_err(|problem| Denial::malformed(request, problem))?;
         let path = decoded.as_deref().unwrap_or_else(|| target.path());
-        let fits = |grant: &&HttpGrant| {
-            let rule = &grant.rule;
-            rule.port == target.port
-                && rule.scheme == target.scheme
-                && rule.methods.contains(method)
-                && rule.host.matches(&target.host)
-                && rule.prefix.matches(path)
-        };
+        let fits = |grant: &&HttpGrant| grant.rule.allows(method, &target, path);
         // The most specific one comes first.
         let best = self
             .0

@@ -17,7 +17,7 @@ fn resolve(yaml: &str) -> Result<Grants, Vec<(String, String)>> {
 }
 
 const LOAD: &str = "
-http: [{ rule: 'GET http://shop.example/api' }, { rule: 'POST http://shop.example/orders' }]
+http: [{ rule: 'GET http://shop.example/api/' }, { rule: 'POST http://shop.example/orders' }]
 actions:
   load:
     run: [/usr/bin/ab, -q, -n, '{requests}', '{mode}', '{tag}', '{url}', '{requests}']

@@ -104,7 +104,7 @@ fn j1_empty_is_not_all() {
 
 #[test]
 fn j3_a_rule_wider_than_its_ceiling_is_refused_by_what_is_wider() {
-    let above = "http: [{ rule: 'GET,PUT https://*.shop.example/api' }, \
+    let above = "http: [{ rule: 'GET,PUT https://*.shop.example/api/' }, { rule: 'GET,PUT https://*.shop.example/api' }, { rule: 'GET https://*.shop.example/v1/*/status' }, \
                  { rule: 'GET http://{10.0.0.0/8}:8080/', private: true }, \
                  { rule: 'GET https://in.example/', networks: [office, 10.3.0.0/16] }, \
                  { rule: 'POST https://*.shop.example/' }]";
@@ -112,6 +112,9 @@ fn j3_a_rule_wider_than_its_ceiling_is_refused_by_what_is_wider() {
     for within in [
         "rule: 'GET https://a.shop.example/api'",
         "rule: 'GET,PUT https://*.shop.example/api/x'",
+        "rule: 'GET https://*.shop.example/api/*/x/'",
+        "rule: 'GET https://a.shop.example/v1/*/status'",
+        "rule: 'GET https://a.shop.example/v1/x/status'",
         // Two rules of the ceiling together.
         "rule: 'GET,POST https://a.shop.example/api'",
         "rule: 'GET http://10.1.2.3:8080/x', private: true",
@@ -128,6 +131,17 @@ fn j3_a_rule_wider_than_its_ceiling_is_refused_by_what_is_wider() {
             "DELETE https",
         ),
         ("rule: 'GET https://a.shop.example/'", "rule", "GET https"),
+        ("rule: 'GET https://a.shop.example/*'", "rule", "GET https"),
+        (
+            "rule: 'GET https://a.shop.example/v1/x/status/'",
+            "rule",
+            "above the ceiling",
+        ),
+        (
+            "rule: 'GET https://a.shop.example/v1/x/*'",
+            "rule",
+            "above the ceiling",
+        ),
         (
             "rule: 'GET https://shop.example/api'",
             "rule",
@@ -151,7 +165,7 @@ fn j3_a_rule_wider_than_its_ceiling_is_refused_by_what_is_wider() {
         (
             "rule: 'GET https://a.shop.example/', private: true",
             "rule",
-            "which allows `GET,PUT https://*.shop.example/api` there",
+            "which allows `GET,PUT https://*.shop.example/api/` there",
         ),
         (
             "rule: 'GET https://a.shop.example/api', private: true",
@@ -449,4 +463,22 @@ fn plain_words() {
     assert_eq!(ceiling("http: []").explain(), ["no requests"]);
     assert!(above.confines());
     assert!(!ceiling("settings: {}").confines());
+}
+
+#[test]
+fn j3_headers_above_the_ceiling() {
+    let above = "http: [{ rule: 'GET https://a.example/', headers: [X_Scope-OrgID] }, \
+                 { rule: 'GET https://b.example/' }]";
+    let rule = |host: &str, headers: &str| {
+        format!("http: [{{ rule: 'GET https://{host}.example/x', headers: [{headers}] }}]")
+    };
+    assert_within(above, &rule("a", "x-scope-orgid"));
+    assert_within(above, &rule("b", ""));
+    let key = "grants.http[0].headers";
+    assert_wider(above, &rule("b", "x-scope-orgid"), key, "headers");
+    assert_wider(above, &rule("a", "x-scope-orgid, cookie"), key, "headers");
+    assert_eq!(
+        ceiling(above).explain(),
+        ["requests within `GET https://a.example/` with x-scope-orgid; `GET https://b.example/`"]
+    );
 }

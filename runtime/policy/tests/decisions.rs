@@ -148,7 +148,7 @@ fn c4_method() {
 
 #[test]
 fn c5_path() {
-    let rules = rules(&["GET https://a.example/v1"]);
+    let rules = rules(&["GET https://a.example/v1", "GET https://a.example/v1/"]);
     all_allowed(
         &rules,
         &[
@@ -214,17 +214,42 @@ fn c5_path() {
 }
 
 #[test]
-fn c5_trailing_slash_means_under_it() {
-    let under = rules(&["GET https://a.example/v1/"]);
+fn c5_a_path_is_that_path_alone() {
+    let exact = rules(&["GET https://a.example/v1"]);
     all_allowed(
-        &under,
+        &exact,
         &[
-            ("GET https://a.example|/v1/", "https://a.example/v1/"),
-            ("GET https://a.example|/v1/x", "https://a.example/v1/x"),
+            ("GET https://a.example|/v1", "https://a.example/v1"),
+            ("GET https://a.example|/%76%31?q", "https://a.example/v1?q"),
         ],
     );
     all_denied(
-        &under,
+        &exact,
+        &[
+            "GET https://a.example|/v1/",
+            "GET https://a.example|/v1/x",
+            "GET https://a.example|/v1x",
+            "GET https://a.example|/",
+        ],
+    );
+}
+
+#[test]
+fn c5_a_slash_at_the_end_is_everything_below() {
+    let below = rules(&["GET https://a.example/v1/"]);
+    all_allowed(
+        &below,
+        &[
+            ("GET https://a.example|/v1/", "https://a.example/v1/"),
+            ("GET https://a.example|/v1/x", "https://a.example/v1/x"),
+            (
+                "GET https://a.example|/v1/x/y/",
+                "https://a.example/v1/x/y/",
+            ),
+        ],
+    );
+    all_denied(
+        &below,
         &["GET https://a.example|/v1", "GET https://a.example|/v1x"],
     );
     let whole = rules(&["GET https://a.example/"]);
@@ -233,8 +258,98 @@ fn c5_trailing_slash_means_under_it() {
         &[
             ("GET https://a.example|", "https://a.example/"),
             ("GET https://a.example|?q", "https://a.example/?q"),
+            ("GET https://a.example|/x/y", "https://a.example/x/y"),
         ],
     );
+}
+
+#[test]
+fn c5_a_star_is_exactly_one_segment() {
+    let starred = rules(&[
+        "GET https://a.example/v1/*/status",
+        "GET https://a.example/v2/*",
+        "GET https://a.example/*/x/",
+        "GET https://a.example/%2A",
+    ]);
+    all_allowed(
+        &starred,
+        &[
+            (
+                "GET https://a.example|/v1/shop/status",
+                "https://a.example/v1/shop/status",
+            ),
+            (
+                "GET https://a.example|/v1/*/status",
+                "https://a.example/v1/*/status",
+            ),
+            (
+                "GET https://a.example|/v1/a%20b/status?q",
+                "https://a.example/v1/a%20b/status?q",
+            ),
+            ("GET https://a.example|/v2/x", "https://a.example/v2/x"),
+            (
+                "GET https://a.example|/b/x/y/z",
+                "https://a.example/b/x/y/z",
+            ),
+            ("GET https://a.example|/*", "https://a.example/*"),
+            ("GET https://a.example|/%2a", "https://a.example/%2A"),
+        ],
+    );
+    all_denied(
+        &starred,
+        &[
+            "GET https://a.example|/v1/status",
+            "GET https://a.example|/v1//status",
+            "GET https://a.example|/v1/a/b/status",
+            "GET https://a.example|/v1/a/status/",
+            "GET https://a.example|/v1/a/statusx",
+            "GET https://a.example|/v1/a%2Fb/status",
+            "GET https://a.example|/v1/../status",
+            "GET https://a.example|/v2",
+            "GET https://a.example|/v2/",
+            "GET https://a.example|/v2/y/",
+            "GET https://a.example|/v2/y/z",
+            "GET https://a.example|/b/x",
+            "GET https://a.example|/b",
+        ],
+    );
+}
+
+#[test]
+fn j2_the_first_segment_that_differs_says_which_rule_is_narrower() {
+    let lines = [
+        "GET https://a.example/",
+        "GET https://a.example/*/",
+        "GET https://a.example/*/b",
+        "GET https://a.example/a/",
+        "GET https://a.example/a/*",
+        "GET https://a.example/a/b",
+    ];
+    for turn in 0..lines.len() {
+        let mut turned = lines;
+        turned.rotate_left(turn);
+        let rules = rules(&turned);
+        for (path, line) in [
+            ("/", 0),
+            ("/x", 0),
+            ("/x/y", 1),
+            ("/x/b", 2),
+            ("/a/", 3),
+            ("/a/x/y", 3),
+            ("/a/x", 4),
+            ("/a/b", 5),
+        ] {
+            let head = RequestHead {
+                method: "GET",
+                scheme: "https",
+                authority: "a.example",
+                path_and_query: path,
+            };
+            let answering = rules.decide(&head).unwrap().rule;
+            let rule = rules.get(answering).unwrap().rule.to_string();
+            assert_eq!(rule, lines[line], "{path}");
+        }
+    }
 }
 
 #[test]
@@ -436,6 +551,8 @@ fn coverage_of_what_a_manifest_asks() {
         ("GET,POST https://a.example.com/v1/", true),
         ("GET https://*.example.com/v1/", true),
         ("GET https://a.example.com/v1", false),
+        ("GET https://a.example.com/v1/*", true),
+        ("GET https://a.example.com/*/x", false),
         ("POST https://*.example.com/v1/", false),
         ("PUT https://a.example.com/", false),
         ("GET http://a.example.com/v1/x", false),
@@ -467,6 +584,10 @@ fn a_denial_prints_the_line_to_add() {
             Some(r#"- { rule: "GET http://169.254.169.254/latest/", private: true }"#),
         ),
         ("TRACE http://a.example|/", None),
+        (
+            "GET https://a.example|/x/*/y*",
+            Some(r#"- { rule: "GET https://a.example/x/%2A/y%2A" }"#),
+        ),
     ] {
         let denial = decide(&granted, request).unwrap_err();
         assert_eq!(denial.suggestion(), line, "{request}");
@@ -476,7 +597,36 @@ fn a_denial_prints_the_line_to_add() {
             // The line works: what it allows is what was asked for.
             let rule = line.split('"').nth(1).unwrap();
             assert!(decide(&rules(&[rule]), request).is_ok(), "{line}");
+            let below = denial.to_string().contains("everything below");
+            assert_eq!(below, rule.ends_with('/'), "{denial}");
         }
+    }
+}
+
+#[test]
+fn a_denial_suggests_what_its_driver_asks_for() {
+    let asked = [
+        "GET,POST https://api.example.com/v1/",
+        "GET https://*.example.org/",
+    ]
+    .map(|rule| servo_policy::Asked::from(rule.parse::<Rule>().unwrap()));
+    let granted = rules(&["GET https://api.example.com/v1/"]).with_asked(asked);
+    for (request, line) in [
+        (
+            "POST https://api.example.com|/v1/x/y",
+            r#"- { rule: "POST https://api.example.com/v1/" }"#,
+        ),
+        (
+            "GET https://a.example.org|/z",
+            r#"- { rule: "GET https://*.example.org/" }"#,
+        ),
+        (
+            "PUT https://api.example.com|/v1/x",
+            r#"- { rule: "PUT https://api.example.com/v1/x" }"#,
+        ),
+    ] {
+        let denial = decide(&granted, request).unwrap_err();
+        assert_eq!(denial.suggestion(), Some(line), "{request}");
     }
 }
 
@@ -515,7 +665,7 @@ fn a_denial_stays_short() {
     let line = denial.suggestion().unwrap();
     assert!(line.len() < 300, "{line}");
     let rule: Rule = line.split('"').nth(1).unwrap().parse().unwrap();
-    assert!(rule.prefix.as_str().ends_with('/'));
+    assert!(rule.path.as_str().ends_with('/'));
 }
 
 #[test]
@@ -532,8 +682,8 @@ fn c8_a_network_is_about_address_literals_only() {
                 "http://10.20.0.0:8080/metrics",
             ),
             (
-                "GET http://10.20.255.255:8080|/metrics/x",
-                "http://10.20.255.255:8080/metrics/x",
+                "GET http://10.20.255.255:8080|/metrics",
+                "http://10.20.255.255:8080/metrics",
             ),
             ("GET http://[fd00:1::7]|/", "http://[fd00:1::7]/"),
         ],
@@ -545,6 +695,7 @@ fn c8_a_network_is_about_address_literals_only() {
             "GET http://10.19.255.255:8080|/metrics",
             "GET http://10.20.1.1|/metrics",
             "GET http://10.20.1.1:8080|/",
+            "GET http://10.20.1.1:8080|/metrics/x",
             "GET http://{10.20.0.0/16}:8080|/metrics",
             "GET http://10.20.0.0/16:8080|/metrics",
             "GET http://10.20.1.1.example:8080|/metrics",
@@ -589,7 +740,10 @@ fn j2_the_narrower_of_two_networks_answers() {
 
 #[test]
 fn a_network_covers_what_lies_in_it() {
-    let rules = rules(&["GET http://{10.1.0.0/16}/api"]);
+    let rules = rules(&[
+        "GET http://{10.1.0.0/16}/api",
+        "GET http://{10.1.0.0/16}/api/",
+    ]);
     for (ask, all, some) in [
         ("GET http://{10.1.2.0/24}/api", true, true),
         ("GET http://10.1.2.3/api/x", true, true),
@@ -671,4 +825,79 @@ fn a_denied_address_beside_networks_says_which_line_to_change() {
             "{text}"
         );
     }
+}
+
+#[test]
+fn a_denied_header_is_named_with_the_line_that_allows_it() {
+    use servo_policy::{Credential, HeaderName, HttpGrant, SecretSource};
+    let grant = HttpGrant {
+        headers: vec![HeaderName::parse("x-own").unwrap()],
+        ..HttpGrant::from((
+            "GET http://a.example/v1/".parse::<Rule>().unwrap(),
+            true,
+            None,
+        ))
+    };
+    let rules = HttpRules::new([grant.clone()]).unwrap();
+    let head = RequestHead {
+        method: "GET",
+        scheme: "http",
+        authority: "a.example",
+        path_and_query: "/v1/x?token=hush",
+    };
+    let allowed = rules.decide(&head).unwrap();
+    let ask = |grant: &HttpGrant, names: &[&str]| {
+        grant.admits_headers(allowed.method, &allowed.target, names.iter().copied())
+    };
+    assert!(ask(&grant, &["accept", "x_own", "content-length"]).is_ok());
+    let denial = ask(&grant, &["accept", "x_forwarded_for", "x-scope-orgid"]).unwrap_err();
+    assert_eq!(
+        denial.reason(),
+        &DenialReason::Headers(vec![
+            "x_forwarded_for".to_owned(),
+            "x-scope-orgid".to_owned()
+        ])
+    );
+    let line = "- { rule: \"GET http://a.example/v1/\", private: true, \
+                headers: [x-forwarded-for, x-own, x-scope-orgid] }";
+    assert_eq!(
+        denial.to_string(),
+        format!(
+            "GET http://a.example/v1/x is granted, but not with the headers `x_forwarded_for`, \
+             `x-scope-orgid`\nto allow it, change the line in `grants.http` to:\n  {line}\n\
+             before you do: `x-forwarded-for` says on whose behalf the request comes, and servers \
+             behind proxies believe it"
+        )
+    );
+    assert_eq!(
+        denial.short(),
+        format!(
+            "GET http://a.example/v1/x is granted, but not with the headers `x_forwarded_for`, \
+             `x-scope-orgid`; to allow it, change its line in `grants.http` to `{line}`"
+        )
+    );
+    // What the host sets is not the operator's to allow either.
+    let secret = HttpGrant {
+        credential: Some(Credential::Bearer(SecretSource::Env("A".to_owned()))),
+        ..grant
+    };
+    let denial = ask(&secret, &["Authorization"]).unwrap_err();
+    assert_eq!(denial.suggestion(), None);
+    assert!(denial.to_string().contains("set by the host"), "{denial}");
+}
+
+#[test]
+fn a_denial_is_short_where_one_line_is_wanted() {
+    let granted = rules(&["GET https://api.example.com/v1/"]);
+    let short = |request| decide(&granted, request).unwrap_err().short();
+    assert_eq!(
+        short("POST http://api.example.com|/v2?token=hush"),
+        "POST http://api.example.com/v2 is not granted; to allow it, add \
+         `- { rule: \"POST http://api.example.com/v2\" }` to `grants.http`"
+    );
+    assert_eq!(
+        short("GET https://api.example.com|/v1/../x"),
+        "GET https://api.example.com/v1/../x is refused: a dot segment is refused; no rule can \
+         allow this form"
+    );
 }

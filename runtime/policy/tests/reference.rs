@@ -70,13 +70,25 @@ fn path() -> impl Strategy<Value = String> {
         })
 }
 
+/// As a path, and with stars.
+fn pattern() -> impl Strategy<Value = String> {
+    (path(), proptest::collection::vec(0..3_u8, 4)).prop_map(|(path, stars)| {
+        let segments = path.split('/').enumerate();
+        let starred = segments.map(|(at, segment)| match stars.get(at) {
+            Some(0) if !segment.is_empty() => "*",
+            _ => segment,
+        });
+        starred.collect::<Vec<_>>().join("/")
+    })
+}
+
 fn rule() -> impl Strategy<Value = String> {
     (
         select(&["GET", "GET,POST", "PUT"][..]),
         select(&["http", "https"][..]),
         select(HOSTS),
         select(PORTS),
-        path(),
+        pattern(),
     )
         .prop_map(|(methods, scheme, host, port, path)| {
             format!("{methods} {scheme}://{host}{port}{path}")
@@ -170,6 +182,7 @@ proptest! {
         lines in proptest::collection::btree_set(rule(), 1..4),
         (method, scheme, authority, path) in request(),
         aim in any::<Option<prop::sample::Index>>(),
+        here in any::<bool>(),
     ) {
         let lines: Vec<String> = lines.into_iter().collect();
         let (scheme, authority, path) = match aim {
@@ -178,7 +191,8 @@ proptest! {
                 let url = index.get(&lines).split_once(' ').unwrap().1;
                 let (scheme, rest) = url.split_once("://").unwrap();
                 let (authority, prefix) = parts(rest);
-                (scheme.to_owned(), inhabitant(authority), format!("{}{path}", prefix.trim_end_matches('/')))
+                let path = if here { prefix.to_owned() } else { format!("{}{path}", prefix.trim_end_matches('/')) };
+                (scheme.to_owned(), inhabitant(authority), path.replacen('*', "w", 1))
             }
         };
         let parsed: Vec<Rule> = lines.iter().map(|l| l.parse().unwrap()).collect();
@@ -219,13 +233,13 @@ proptest! {
     /// What was allowed, sent as it is, is allowed by the same rule and is the
     /// same text again: there is one canonical form.
     #[test]
-    fn what_is_allowed_is_already_canonical(line in rule(), path in path().prop_flat_map(mutate), query in "[ -~]{0,12}") {
+    fn what_is_allowed_is_already_canonical(line in rule(), path in path().prop_flat_map(mutate), here in any::<bool>(), query in "[ -~]{0,12}") {
         let rule: Rule = line.parse().unwrap();
         let rules = HttpRules::new([(rule, true, None)]).unwrap();
         let (scheme, rest) = line.split_once(' ').unwrap().1.split_once("://").unwrap();
         let (authority, prefix) = parts(rest);
         let authority = inhabitant(authority);
-        let path = format!("{}{path}?{query}", prefix.trim_end_matches('/'));
+        let path = if here { format!("{prefix}?{query}") } else { format!("{}{path}?{query}", prefix.trim_end_matches('/')) };
         let method = line.split([',', ' ']).next().unwrap();
         let head = RequestHead { method, scheme, authority: &authority, path_and_query: &path };
         if let Ok(first) = rules.decide(&head) {
@@ -257,5 +271,52 @@ proptest! {
         let denial = rules.decide(&head).unwrap_err();
         prop_assert!(!denial.request().chars().any(char::is_control));
         let _ = rule.parse::<Rule>().map_err(|error| error.to_string());
+    }
+}
+
+/// Every pattern of at most three segments against every path of at most four:
+/// what one pattern covers, and what two have in common, is what the reference
+/// says of the paths themselves.
+#[test]
+fn c5_patterns_cover_and_touch_as_their_paths_do() {
+    fn words(letters: &[&str], most: usize) -> Vec<String> {
+        let mut all = vec![String::new()];
+        let mut last = all.clone();
+        for _ in 0..most {
+            last = last
+                .iter()
+                .flat_map(|word| letters.iter().map(move |letter| format!("{word}/{letter}")))
+                .collect();
+            all.extend(last.iter().cloned());
+        }
+        let slashed = all.iter().map(|word| format!("{word}/"));
+        slashed
+            .chain(all.iter().filter(|word| !word.is_empty()).cloned())
+            .collect()
+    }
+    let paths = words(&["a", "b", "zz"], 4);
+    let patterns: Vec<(Rule, Vec<bool>)> = words(&["a", "b", "*"], 3)
+        .into_iter()
+        .map(|path| {
+            let line = format!("GET http://h{path}");
+            let matched = paths
+                .iter()
+                .map(|path| reference(&line, "GET", "http", "h", path));
+            (line.parse().unwrap(), matched.collect())
+        })
+        .collect();
+    assert_eq!((patterns.len(), paths.len()), (79, 241));
+    for (one, ours) in &patterns {
+        for (other, theirs) in &patterns {
+            let pairs = || ours.iter().zip(theirs);
+            let within = pairs().all(|(ours, theirs)| *ours || !theirs);
+            let common = pairs().any(|(ours, theirs)| *ours && *theirs);
+            assert_eq!(one.path.covers(&other.path), within, "{one} covers {other}");
+            assert_eq!(
+                one.path.touches(&other.path),
+                common,
+                "{one} touches {other}"
+            );
+        }
     }
 }

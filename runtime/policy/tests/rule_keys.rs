@@ -144,6 +144,7 @@ fn j1_credentials_that_make_no_sense_are_refused_by_key() {
         sigv4("service: s3, region: ''"),
     );
     let oauth2 = |with: &str| format!("oauth2: {{ {with}, client_secret: {{ env: A }} }}");
+    let star = oauth2("token_url: 'https://a.example/*/t', client_id: c");
     let (query, wild, net, plain, id, scope, spoken) = (
         oauth2("token_url: 'https://a.example/t?x=1', client_id: c"),
         oauth2("token_url: 'https://*.a.example/t', client_id: c"),
@@ -187,8 +188,8 @@ fn j1_credentials_that_make_no_sense_are_refused_by_key() {
             "colon",
         ),
         (HTTPS, &space, "header.name", "not a name"),
-        (HTTPS, &host, "header.name", "belongs to the connection"),
-        (HTTPS, &proxy, "header.name", "belongs to the connection"),
+        (HTTPS, &host, "header.name", "no header for a secret"),
+        (HTTPS, &proxy, "header.name", "no header for a secret"),
         (HTTPS, &none, "header.template", "{secret}"),
         (HTTPS, &twice, "header.template", "once"),
         (HTTPS, &unicode, "header.template", "ASCII"),
@@ -197,6 +198,7 @@ fn j1_credentials_that_make_no_sense_are_refused_by_key() {
         (HTTPS, &region, "sigv4.region", "lower-case"),
         (HTTPS, &query, "oauth2.token_url", "query"),
         (HTTPS, &wild, "oauth2.token_url", "one place"),
+        (HTTPS, &star, "oauth2.token_url", "without stars"),
         (HTTPS, &net, "oauth2.token_url", "`{`"),
         (HTTPS, &plain, "oauth2.token_url", "plaintext"),
         (HTTPS, &id, "oauth2.client_id", "empty"),
@@ -218,6 +220,11 @@ fn e8_every_header_that_http_owns_is_refused_for_a_secret() {
         "proxy-authorization",
         "proxy-connection",
         "Expect",
+        "transfer_encoding",
+        "Content_Length",
+        "proxy_authorization",
+        "x_forwarded_for",
+        "accept",
     ] {
         let keys = format!("header: {{ name: {name}, secret: {{ env: A }} }}");
         assert_eq!(wrong(HTTPS, &keys)[0].0, "grants.http[0].header.name");
@@ -548,8 +555,8 @@ fn plain_words_say_kind_and_source_and_no_more() {
         (
             "GET http://{10.1.0.0/16}:8080/metrics",
             "networks: [office], plaintext: true, header: { name: X-Key, secret: { env: KEY } }",
-            "send GET to http://{10.1.0.0/16}:8080 (any address in 10.1.0.0/16, no name), /metrics \
-             and paths under it (public addresses, and those in 10.1.0.0/16, fd00:1::/48; the host \
+            "send GET to http://{10.1.0.0/16}:8080 (any address in 10.1.0.0/16, no name), path \
+             /metrics (public addresses, and those in 10.1.0.0/16, fd00:1::/48; the host \
              adds the header `x-key` with a secret from servo's variable KEY, which anyone on the \
              way can read)",
         ),
@@ -572,4 +579,144 @@ fn plain_words_say_kind_and_source_and_no_more() {
     ] {
         assert_eq!(one(rule, keys).unwrap().explain(), said);
     }
+}
+
+#[test]
+fn c15_a_rule_names_headers_in_any_spelling_and_never_those_of_the_connection() {
+    let grant = one(HTTPS, "headers: [X-Scope_OrgID, cookie, x-forwarded-for]").unwrap();
+    for (name, may) in [
+        ("x-scope-orgid", true),
+        ("X_SCOPE_ORGID", true),
+        ("cookie", true),
+        ("X_Forwarded_For", true),
+        ("accept", true),
+        ("Content_Type", true),
+        ("x-forwarded-host", false),
+        ("x-real-ip", false),
+        ("authorization", false),
+        ("transfer-encoding", false),
+        ("content_length", false),
+    ] {
+        assert_eq!(grant.admits_header(name), may, "{name}");
+    }
+    all_refused(&[
+        (HTTPS, "headers: [Accept]", "headers[0]", "any driver"),
+        (
+            HTTPS,
+            "headers: [Transfer_Encoding]",
+            "headers[0]",
+            "cannot be allowed",
+        ),
+        (HTTPS, "headers: [host]", "headers[0]", "cannot be allowed"),
+        (HTTPS, "headers: [te]", "headers[0]", "cannot be allowed"),
+        (
+            HTTPS,
+            "headers: [content_length]",
+            "headers[0]",
+            "cannot be allowed",
+        ),
+        (HTTPS, "headers: ['a b']", "headers[0]", "not a name"),
+        (HTTPS, "headers: [x-a, X_A]", "headers[1]", "twice"),
+        (
+            HTTPS,
+            "headers: [authorization], bearer: { env: A }",
+            "headers[0]",
+            "host's to set",
+        ),
+        (
+            HTTPS,
+            "headers: [Cookie], bearer: { env: A }",
+            "headers[0]",
+            "host's to set",
+        ),
+        (
+            HTTPS,
+            "headers: [x_secret], header: { name: X-Secret, secret: { env: A } }",
+            "headers[0]",
+            "host's to set",
+        ),
+        (
+            HTTPS,
+            "headers: [x-amz-date], sigv4: { service: es, region: eu-1, access_key_id: { env: A }, \
+             secret_access_key: { env: B } }",
+            "headers[0]",
+            "host's to set",
+        ),
+    ]);
+    let target = "headers: [x-amz-target], sigv4: { service: es, region: eu-1, \
+                  access_key_id: { env: A }, secret_access_key: { env: B } }";
+    assert!(one(HTTPS, target).is_ok());
+}
+
+#[test]
+fn reads_is_said_of_posts_alone() {
+    use servo_policy::Method;
+    let query = one("GET,POST https://a.example/query", "reads: true").unwrap();
+    let plain = one("GET,POST https://a.example/query", "private: true").unwrap();
+    for method in [Method::Get, Method::Head, Method::Options] {
+        assert!(query.is_read(method) && plain.is_read(method));
+    }
+    assert!(query.is_read(Method::Post) && !plain.is_read(Method::Post));
+    for method in [Method::Put, Method::Patch, Method::Delete] {
+        assert!(!plain.is_read(method));
+    }
+    all_refused(&[
+        (HTTPS, "reads: true", "reads", "remove `reads`"),
+        (
+            "POST,PUT https://a.example/",
+            "reads: true",
+            "reads",
+            "PUT changes things",
+        ),
+        (
+            "DELETE https://a.example/",
+            "reads: true",
+            "reads",
+            "DELETE changes things",
+        ),
+    ]);
+}
+
+#[test]
+fn what_is_asked_beside_a_rule_and_not_granted_is_named_by_key() {
+    use servo_policy::{Asked, CredentialKind, HeaderName};
+    let asked = Asked {
+        rule: "GET,POST https://a.example/v1/".parse().unwrap(),
+        credential: Some(CredentialKind::Bearer),
+        headers: vec![HeaderName::parse("x-scope-orgid").unwrap()],
+        reads: true,
+    };
+    let lacks = |yaml: &str| {
+        let grants = resolve(yaml).unwrap();
+        let line = asked.lacking(&grants.http).map(|line| line.to_string());
+        let keys = asked.lacks(&grants.http);
+        let keys: Vec<String> = keys.iter().map(|(grant, lack)| lack.key(grant)).collect();
+        (line, keys)
+    };
+    let whole = "- { rule: \"GET,POST https://a.example/v1/\", headers: [x-scope-orgid], \
+                 reads: true, bearer: { file: ./token } }";
+    assert_eq!(lacks("{}"), (Some(whole.to_owned()), vec![]));
+    // The line is one.
+    let granted = format!("http: [{}]", whole.trim_start_matches("- "));
+    assert_eq!(lacks(&granted), (None, vec![]));
+    let partly = "http: [{ rule: 'POST https://a.example/v1/', headers: [x-a] }]";
+    assert_eq!(
+        lacks(partly),
+        (
+            Some(
+                "- { rule: \"GET https://a.example/v1/\", headers: [x-scope-orgid], \
+                 bearer: { file: ./token } }"
+                    .to_owned()
+            ),
+            vec![
+                "headers: [x-a, x-scope-orgid]".to_owned(),
+                "bearer: { file: ./token }".to_owned(),
+                "reads: true".to_owned(),
+            ]
+        )
+    );
+    // A credential of another kind is one; what the host sets is not asked for.
+    let other = "http: [{ rule: 'GET,POST https://a.example/v1/', reads: true, \
+                 header: { name: x-scope-orgid, secret: { env: A } } }]";
+    assert_eq!(lacks(other), (None, vec![]));
 }

@@ -250,6 +250,12 @@ fn rules_that_do_not_follow_the_grammar() {
         ("GET http://a/b?c", 14, "query"),
         ("GET http://a/b#c", 14, "fragment"),
         ("GET http://a\\b/", 12, "path is missing"),
+        ("GET http://a/x*", 14, "whole segment"),
+        ("GET http://a/*x/y", 13, "whole segment"),
+        ("GET http://a/x/**", 15, "whole segment"),
+        ("GET http://a/**/x", 13, "whole segment"),
+        ("GET http://a/a.*", 15, "whole segment"),
+        ("GET http://a/x/*?q", 15, "whole segment"),
         ("GET http://{10.0.0.0/8/", 20, "end with `}`"),
         ("GET http://{10.0.0.0/8}", 23, "path is missing"),
         ("GET http://{10.0.0.0}/", 20, "prefix"),
@@ -309,6 +315,7 @@ fn rules_print_as_they_are_read() {
             "GET http://{10.20.0.0/16}:8080/metrics",
         ),
         ("GET http://{FD00:1::/32}:80/", "GET http://{fd00:1::/32}/"),
+        ("GET http://a/*/x/%2a/", "GET http://a/*/x/%2A/"),
     ] {
         let rule: Rule = text.parse().unwrap();
         assert_eq!(rule.to_string(), canonical);
@@ -460,7 +467,7 @@ limits: { memory: 1GiB }
     assert_eq!(
         grants.permissions(),
         [
-            "send GET, POST to http://10.0.0.7:9000, paths under /api/ (private addresses allowed)",
+            "send GET, POST to http://10.0.0.7:9000, every path below /api/ (private addresses allowed)",
             "send GET to https://*.example.com (any host of one label before `.example.com`), \
              every path (public addresses only; trusting only /ca.pem)",
             "read and change folder out (/srv/out)",

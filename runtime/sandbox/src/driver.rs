@@ -308,7 +308,9 @@ impl Driver {
             digest: self.0.digest.to_string(),
             ..binding.owner
         };
-        let lane = gate.lane(owner.clone(), binding.grants.http.clone())?;
+        let asked = self.0.manifest.asks.requests(&binding.config);
+        let rules = binding.grants.http.clone().with_asked(asked);
+        let lane = gate.lane(owner.clone(), rules)?;
         Ok(BoundDriver(Arc::new(Bound {
             tenant: Arc::from(owner.tenant.as_str()),
             owner: Arc::new(owner),

@@ -8,13 +8,11 @@
 use std::future::Future;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use http::{HeaderName, header};
+use http::HeaderName;
 use http_body_util::BodyExt;
 use servo_egress::{BodyError, CallMeter, Lane, SendError, Timeouts};
-use wasmtime_wasi_http::{
-    DEFAULT_FORBIDDEN_HEADERS, Error, ForbiddenHeaderFilter, RequestOptions, WasiBody,
-    WasiHttpHooks,
-};
+use servo_policy::{HeaderClass, header_row};
+use wasmtime_wasi_http::{Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks};
 
 use crate::fixed;
 
@@ -43,10 +41,11 @@ pub(crate) struct Hooks {
     pub(crate) denial: Arc<LastDenial>,
 }
 
-/// Headers a guest may neither set nor see. `connection` is let through to the
-/// lane, which understands the value `close` and refuses every other.
+/// Headers a guest may neither set nor see: those that are never sent. Which of
+/// the others it may send is the lane's to say, by the rule.
 fn is_forbidden(name: &HeaderName) -> bool {
-    *name != header::CONNECTION && DEFAULT_FORBIDDEN_HEADERS.contains(name)
+    let class = header_row(name.as_str()).class;
+    matches!(class, HeaderClass::Refused | HeaderClass::Dropped)
 }
 
 static FORBIDDEN: LazyLock<ForbiddenHeaderFilter> = LazyLock::new(|| Arc::new(is_forbidden));

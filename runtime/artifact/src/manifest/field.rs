@@ -10,9 +10,9 @@
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
-use servo_policy::LimitsSpec;
+use servo_policy::{HeaderClass, HeaderName, LimitsSpec, header_row};
 
-use crate::manifest::FolderAsk;
+use crate::manifest::{FolderAsk, HttpAsk};
 use crate::world;
 
 /// Gives a checked text type its conversions.
@@ -181,34 +181,92 @@ impl TryFrom<String> for AskedRule {
     /// With its placeholders filled in, it must be a rule.
     fn try_from(text: String) -> Result<AskedRule, String> {
         let line = Line::<1024>::try_from(text)?;
-        let mut filled = String::new();
-        let mut rest = line.as_str();
-        while let Some((before, after)) = rest.split_once('$') {
-            let (path, after) = after
-                .strip_prefix("{config.")
-                .and_then(|after| after.split_once('}'))
-                .unwrap_or_default();
-            if !is_config_path(path) {
-                return Err(
-                    "`$` begins a placeholder: write ${config.key} or ${config.key.inner}"
-                        .to_owned(),
-                );
-            }
-            filled.push_str(before);
-            filled.push_str(match (before.chars().next_back(), after) {
-                (Some(' '), "") => "http://placeholder.example/",
-                (Some(' '), _) => "http://placeholder.example",
-                (Some(':'), _) => "1",
-                _ => "placeholder",
-            });
-            rest = after;
-        }
-        filled.push_str(rest);
-        match filled.parse::<servo_policy::Rule>() {
+        match filled(&line)?.parse::<servo_policy::Rule>() {
             Ok(_) => Ok(AskedRule(line.0)),
             Err(error) => Err(format!("{}; {}", error.problem, error.hint)),
         }
     }
+}
+
+/// A rule of this kind, as an example of those it may become.
+fn filled(line: &Line<1024>) -> Result<String, String> {
+    let mut filled = String::new();
+    let mut rest = line.as_str();
+    while let Some((before, after)) = rest.split_once('$') {
+        let (path, after) = after
+            .strip_prefix("{config.")
+            .and_then(|after| after.split_once('}'))
+            .unwrap_or_default();
+        if !is_config_path(path) {
+            return Err(
+                "`$` begins a placeholder: write ${config.key} or ${config.key.inner}".to_owned(),
+            );
+        }
+        filled.push_str(before);
+        filled.push_str(match (before.chars().next_back(), after) {
+            (Some(' '), "") => "http://placeholder.example/",
+            (Some(' '), _) => "http://placeholder.example",
+            (Some(':'), _) => "1",
+            _ => "placeholder",
+        });
+        rest = after;
+    }
+    filled.push_str(rest);
+    Ok(filled)
+}
+
+/// A header that a driver asks to set: a name, or `${config.key}` for those that
+/// stand there in the driver's configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct AskedHeader(String);
+
+text_type!(AskedHeader);
+
+impl TryFrom<String> for AskedHeader {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<AskedHeader, String> {
+        if let Some(path) = text
+            .strip_prefix("${config.")
+            .and_then(|rest| rest.strip_suffix('}'))
+        {
+            return match is_config_path(path) {
+                true => Ok(AskedHeader(text)),
+                false => Err("write ${config.key} or ${config.key.inner}".to_owned()),
+            };
+        }
+        let name = HeaderName::parse(&text).map_err(|advice| advice.to_string())?;
+        let row = header_row(&text);
+        match row.class {
+            HeaderClass::ByName => Ok(AskedHeader(text)),
+            HeaderClass::Harmless => Err(format!("every driver may set `{name}`; remove it")),
+            _ => Err(format!(
+                "`{name}` cannot be asked for, because it {}; remove it",
+                row.reason
+            )),
+        }
+    }
+}
+
+/// What is asked of requests; what is said to read must be able to do more.
+pub(super) fn requests<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<HttpAsk>, D::Error> {
+    let list: Vec<HttpAsk> = at_most::<64, _, _>(deserializer)?;
+    for ask in list.iter().filter(|ask| ask.reads) {
+        let rule = Line::try_from(ask.rule.as_str().to_owned()).and_then(|line| filled(&line));
+        let rule = rule
+            .ok()
+            .and_then(|text| text.parse::<servo_policy::Rule>().ok());
+        if let Some(problem) = rule.and_then(|rule| rule.reads_in_vain()) {
+            return Err(de::Error::custom(format_args!(
+                "`reads` of {}: {problem}",
+                ask.rule
+            )));
+        }
+    }
+    Ok(list)
 }
 
 fn is_config_path(path: &str) -> bool {

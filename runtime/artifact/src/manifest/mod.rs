@@ -15,9 +15,12 @@ mod toml_text;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use servo_policy::{Access, LimitsSpec};
+use serde_json::Value;
+use servo_policy::{
+    Access, Asked, CredentialKind, LimitsSpec, PolicyError, asked_headers, resolve_ask,
+};
 
-pub use field::{AskedRule, Line, Name, World};
+pub use field::{AskedHeader, AskedRule, Line, Name, World};
 pub use toml_text::from_toml;
 
 use crate::scan::{self, MANIFEST_SECTION, NotAComponent, Section};
@@ -116,7 +119,7 @@ pub struct Asks {
     #[serde(
         default,
         skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "field::at_most::<64, _, _>"
+        deserialize_with = "field::requests"
     )]
     pub http: Vec<HttpAsk>,
     /// Folders it wants to see.
@@ -144,6 +147,14 @@ impl Asks {
     pub fn is_empty(&self) -> bool {
         self.http.is_empty() && self.folder.is_empty() && is_default(&self.limits)
     }
+
+    /// The requests it asks for, as far as the driver's configuration tells
+    /// which they are.
+    pub fn requests(&self, config: &Value) -> Vec<Asked> {
+        let asks = self.http.iter();
+        asks.filter_map(|ask| ask.resolve(config, "asks.http").ok().flatten())
+            .collect()
+    }
 }
 
 /// A wish to make HTTP requests.
@@ -158,6 +169,36 @@ pub struct HttpAsk {
     /// The driver does useful work without it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub optional: bool,
+    /// The credential that the server wants; the host adds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<CredentialKind>,
+    /// Headers that the driver sets beside those that every driver may.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "field::at_most::<32, _, _>"
+    )]
+    pub headers: Vec<AskedHeader>,
+    /// The requests only read, whatever their method: a dry run needs them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reads: bool,
+}
+
+impl HttpAsk {
+    /// What is asked for, filled in from the driver's configuration; none when it
+    /// is optional and not configured.
+    ///
+    /// # Errors
+    /// The placeholder that cannot be filled, or what is no rule once it is.
+    pub fn resolve(&self, config: &Value, key: &str) -> Result<Option<Asked>, PolicyError> {
+        let rule = resolve_ask(self.rule.as_str(), self.optional, config, key)?;
+        Ok(rule.map(|rule| Asked {
+            rule,
+            credential: self.credential,
+            headers: asked_headers(self.headers.iter().map(AskedHeader::as_str), config),
+            reads: self.reads,
+        }))
+    }
 }
 
 /// A wish to see a folder of the operator's choice.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use http::HeaderName;
 use http::header::AUTHORIZATION;
-use servo_policy::{Credential, HttpGrant};
+use servo_policy::{Credential, HttpGrant, header_row};
 
 use super::authorize::Authorize;
 use super::authorizer::Authorizer;
@@ -17,7 +17,6 @@ use super::oauth2::OAuth2;
 use super::sigv4::SigV4;
 use super::transport::Transports;
 use crate::error::EgressError;
-use crate::headers::belongs_to_host;
 
 /// The credential of a rule, if it has one. Reads what can be read without
 /// waiting.
@@ -92,7 +91,7 @@ fn kind(
 fn own_name(name: &str) -> Result<HeaderName, String> {
     let name = HeaderName::from_bytes(name.as_bytes())
         .map_err(|_| format!("{name:?} is not the name of a field"))?;
-    if belongs_to_host(&name) {
+    if !header_row(name.as_str()).may_be_secret() {
         return Err(format!("`{name}` is the host's to set"));
     }
     Ok(name)

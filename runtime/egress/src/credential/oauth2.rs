@@ -103,7 +103,7 @@ impl OAuth2 {
         let client = Arc::new(TokenClient {
             transport,
             authorizer,
-            url: format!("{}{}", token.origin(), token.prefix),
+            url: format!("{}{}", token.origin(), token.path),
             form,
         });
         Ok(Self {

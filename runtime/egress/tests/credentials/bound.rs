@@ -15,7 +15,10 @@ async fn e4_a_secret_has_no_name_by_which_a_driver_could_ask_for_it() {
     let file = secrets.path("one").display().to_string();
     let (lane, records) = lane_with(vec![
         grant(&format!("GET http://{}/", ours.address), Some(bearer)),
-        grant(&format!("GET http://{}/", other.address), None),
+        naming(
+            grant(&format!("GET http://{}/", other.address), None),
+            &["authorization", "x-secret"],
+        ),
     ]);
     for value in [
         "Bearer {secret}".to_owned(),
@@ -73,7 +76,7 @@ async fn e4_tenants_have_lanes_of_their_own() {
 }
 
 #[tokio::test]
-async fn e4_the_field_of_the_credential_is_the_hosts() {
+async fn e4_the_header_of_the_credential_is_the_hosts() {
     let secrets = Secrets::new();
     let canary = "canary-e4-field";
     let server = Server::ok().await;
@@ -83,23 +86,33 @@ async fn e4_the_field_of_the_credential_is_the_hosts() {
         secret: secrets.write("one", canary),
         after: String::new(),
     };
-    for (name, value, credential) in [
+    for (names, value, credential) in [
         (
-            "authorization",
+            &["authorization", "proxy_authorization", "cookie"][..],
             format!("Bearer {canary}"),
             Credential::Bearer(secrets.write("one", canary)),
         ),
-        ("x-api-key", canary.to_owned(), key),
+        (
+            &["x-api-key", "x_api_key", "x-api_key", "authorization"],
+            canary.to_owned(),
+            key,
+        ),
     ] {
-        let (lane, _) = lane_to(&server, credential);
-        let mut request = get(&server.url("/"));
-        for mine in ["mine", "mine too"] {
-            request.headers_mut().append(name, mine.parse().unwrap());
+        // Not even where the rule names it, which its text cannot.
+        let line = format!("GET http://{}/", server.address);
+        let (lane, _) = lane_with(vec![naming(grant(&line, Some(credential)), names)]);
+        let before = server.seen.requests().len();
+        for name in names {
+            let mut request = get(&server.url("/"));
+            let name = http::HeaderName::from_static(name);
+            request.headers_mut().append(name, "mine".parse().unwrap());
+            let error = send(&lane, request).await.unwrap_err();
+            assert!(matches!(error, SendError::Denied(_)), "{error}");
         }
-        send(&lane, request).await.unwrap();
+        assert_eq!(server.seen.requests().len(), before);
+        send(&lane, get(&server.url("/"))).await.unwrap();
         let arrived = server.seen.requests().pop().unwrap();
-        assert_eq!(field(&arrived, name), Some(&*value));
-        assert!(!arrived.contains("mine"), "{arrived}");
+        assert_eq!(field(&arrived, names[0]), Some(&*value));
     }
     e5_unheard(&[canary]);
 }
@@ -107,10 +120,8 @@ async fn e4_the_field_of_the_credential_is_the_hosts() {
 #[tokio::test]
 async fn without_a_credential_a_driver_may_bring_its_own() {
     let server = Server::ok().await;
-    let (lane, _) = lane_with(vec![grant(
-        &format!("GET http://{}/", server.address),
-        None,
-    )]);
+    let line = format!("GET http://{}/", server.address);
+    let (lane, _) = lane_with(vec![naming(grant(&line, None), &["authorization"])]);
     let mut request = get(&server.url("/"));
     let value = "Bearer my own".parse().unwrap();
     request.headers_mut().insert("authorization", value);

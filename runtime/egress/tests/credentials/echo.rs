@@ -103,7 +103,7 @@ async fn e2_found_across_the_borders_of_chunks() {
     let server = responding(|request| {
         let value = field(request, "authorization").unwrap().to_owned();
         let mut bytes = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
-        let at: usize = field(request, "x-at").unwrap().parse().unwrap();
+        let at: usize = field(request, "x-request-id").unwrap().parse().unwrap();
         let (one, two) = value.split_at(at);
         for part in ["<", one, two, ">"].iter().filter(|part| !part.is_empty()) {
             bytes.extend_from_slice(format!("{:x}\r\n{part}\r\n", part.len()).as_bytes());
@@ -116,7 +116,7 @@ async fn e2_found_across_the_borders_of_chunks() {
     let (lane, _) = lane_to(&server, credential);
     for at in 0..="Bearer ".len() + canary.len() {
         let mut request = get(&server.url("/"));
-        request.headers_mut().insert("x-at", at.into());
+        request.headers_mut().insert("x-request-id", at.into());
         let body = read(&lane, request).await.unwrap();
         assert_eq!(body, format!("<Bearer {}>", "*".repeat(canary.len())));
     }

@@ -97,29 +97,27 @@ async fn e6_signing_is_last_and_covers_what_arrives() {
         let request = Request::builder()
             .method(method)
             .uri(server.url(target))
-            .header("x-mine", "  spaced   out ")
+            .header("x-request-id", "  spaced   out ")
             .header("content-type", "text/plain")
-            // What the guest says of the signature itself is not sent.
-            .header("authorization", "AWS4-HMAC-SHA256 Credential=evil")
-            .header("x-amz-date", "19700101T000000Z")
-            .header("x-amz-security-token", "evil")
-            .header("x-amz-content-sha256", "evil")
-            .header("date", "evil")
             .body(full(body))
             .unwrap();
         send(&lane, request).await.unwrap();
         let arrived = server.seen.requests().pop().unwrap();
-        assert!(!arrived.contains("evil"), "{arrived}");
         assert!(arrived.ends_with(&format!("\r\n\r\n{body}")), "{arrived}");
         assert_eq!(field(&arrived, "x-amz-security-token"), Some(TOKEN));
         let signed = field(&arrived, "authorization").unwrap();
-        for name in ["host", "x-mine", "content-type", "x-amz-security-token"] {
+        for name in [
+            "host",
+            "x-request-id",
+            "content-type",
+            "x-amz-security-token",
+        ] {
             assert!(signed.contains(name), "{name}: {signed}");
         }
         let flat = arrived.replace("spaced   out", "spaced out");
         assert!(verifies(&flat, "es"), "{arrived}");
         for change in [
-            ("x-mine", "x-nine"),
+            ("x-request-id", "x-request-it"),
             ("text/plain", "text/other"),
             ("127.0.0.1", "127.0.0.2"),
         ] {
@@ -160,12 +158,23 @@ async fn e6_what_a_signature_may_not_carry_is_refused_before_anything_is_sent() 
     let secrets = Secrets::new();
     let server = Server::ok().await;
     let (lane, _) = lane_to(&server, sigv4(&secrets, "s3", false));
-    let request = Request::put(server.url("/mine/key"))
-        .header("x-amz-copy-source", "/theirs/key")
-        .body(full(""))
-        .unwrap();
-    let error = send(&lane, request).await.unwrap_err();
-    assert!(matches!(error, SendError::Request(_)), "{error:?}");
+    // What the guest says of the signature itself, or beside it, is not sent.
+    for name in [
+        "authorization",
+        "x-amz-date",
+        "x_amz_date",
+        "x-amz-security-token",
+        "x-amz-content-sha256",
+        "x-amz-copy-source",
+        "date",
+    ] {
+        let request = Request::put(server.url("/mine/key"))
+            .header(name, "/theirs/key")
+            .body(full(""))
+            .unwrap();
+        let error = send(&lane, request).await.unwrap_err();
+        assert!(matches!(error, SendError::Denied(_)), "{name}: {error:?}");
+    }
     let large = Request::put(server.url("/mine/key"))
         .body(full(vec![b'x'; (1 << 20) + 1]))
         .unwrap();

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use servo_audit::{Auditor, Record, Sink};
 use servo_egress::{Body, Gate, Lane, SendError};
-use servo_policy::{Credential, HttpGrant, HttpRules, Rule, SecretSource};
+use servo_policy::{Credential, HeaderName, HttpGrant, HttpRules, Rule, SecretSource};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio_rustls::TlsAcceptor;
@@ -147,6 +147,15 @@ pub fn lane_with(grants: Vec<HttpGrant>) -> (Lane, Records) {
     let (gate, records) = gate();
     let rules = HttpRules::new(grants).unwrap();
     (gate.lane(owner("acme"), rules).unwrap(), records)
+}
+
+/// A rule whose guest may set these headers.
+pub fn naming(grant: HttpGrant, names: &[&str]) -> HttpGrant {
+    let headers = names.iter().map(|name| HeaderName::parse(name).unwrap());
+    HttpGrant {
+        headers: headers.collect(),
+        ..grant
+    }
 }
 
 /// A lane with one rule for everything on this server.

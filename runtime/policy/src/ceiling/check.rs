@@ -3,13 +3,17 @@
 use ipnet::IpNet;
 
 use super::{Ceiling, HttpCeiling, refuse};
-use crate::{Access, Advice, Grants, HttpGrant, Method, PolicyError, PolicyErrors, Rule};
+use crate::{
+    Access, Advice, CredentialKind, Grants, HeaderName, HttpGrant, Method, PolicyError,
+    PolicyErrors, Rule,
+};
 
 /// What a rule of a grant may reach.
 #[derive(Clone, Copy)]
 struct Reach<'a> {
     private: bool,
     networks: &'a [IpNet],
+    headers: &'a [HeaderName],
 }
 
 impl Ceiling {
@@ -62,7 +66,7 @@ impl Ceiling {
     fn check_rule(&self, key: &str, grant: &HttpGrant, wrong: &mut Vec<PolicyError>) {
         let credential = match (&grant.credential, &grant.identity) {
             (Some(credential), _) => Some(credential.key()),
-            (None, Some(_)) => Some("client_certificate"),
+            (None, Some(_)) => Some(CredentialKind::ClientCertificate.key()),
             (None, None) => None,
         };
         if let (Some(false), Some(name)) = (self.credentials, credential) {
@@ -88,6 +92,7 @@ impl Ceiling {
         let reach = Reach {
             private: grant.private,
             networks: &grant.networks,
+            headers: &grant.headers,
         };
         if let Some((name, advice)) = wider(ceiling, &grant.rule, reach) {
             refuse(wrong, &format!("{key}.{name}"), advice);
@@ -98,6 +103,7 @@ impl Ceiling {
             let reach = Reach {
                 private: own.private,
                 networks: &[],
+                headers: &[],
             };
             if let Some((name, advice)) = wider(ceiling, own.rule, reach) {
                 let name = if name == "rule" { own.address } else { name };
@@ -158,7 +164,7 @@ fn wider(ceiling: &[HttpCeiling], rule: &Rule, reach: Reach<'_>) -> Option<(&'st
                 "{} {}{} is above the ceiling{near}",
                 beyond.join(","),
                 rule.origin(),
-                rule.prefix
+                rule.path
             ),
             "narrow it, or widen `ceiling.http`",
         );
@@ -166,7 +172,13 @@ fn wider(ceiling: &[HttpCeiling], rule: &Rule, reach: Reach<'_>) -> Option<(&'st
     }
     let reached = |method: Method| around(method).any(|c| c.reaches(reach));
     if rule.methods.iter().all(reached) {
-        return None;
+        let headed = |method: Method| around(method).any(|c| c.reaches(reach) && c.names(reach));
+        let advice = Advice::new(
+            "the ceiling does not allow all of these headers there",
+            "remove them, or add them as `headers` to the rule in `ceiling.http`",
+        );
+        let beyond = !rule.methods.iter().all(headed);
+        return beyond.then_some(("headers", advice));
     }
     Some(if reach.private {
         let advice = Advice::new(
@@ -187,5 +199,9 @@ impl HttpCeiling {
     fn reaches(&self, reach: Reach<'_>) -> bool {
         let held = |net: &IpNet| self.networks.iter().any(|outer| outer.contains(net));
         self.private || (!reach.private && reach.networks.iter().all(held))
+    }
+
+    fn names(&self, reach: Reach<'_>) -> bool {
+        reach.headers.iter().all(|name| self.headers.contains(name))
     }
 }

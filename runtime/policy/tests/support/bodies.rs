@@ -65,9 +65,11 @@ pub fn rule_text(data: &[u8]) {
     }
 }
 
-const RULES: [&str; 12] = [
+const RULES: [&str; 14] = [
     "GET http://a.example/",
     "GET http://a.example/v1",
+    "GET http://a.example/v1/*/x",
+    "GET http://a.example/*/%2A/",
     "GET,POST http://a.example:8080/v1/",
     "GET https://*.a.example/a%20b",
     "PUT https://x.a.example/",
@@ -99,7 +101,7 @@ pub fn decision(data: &[u8]) {
         return;
     }
     let at = usize::from(*chosen);
-    let lines = [RULES[at % 12], RULES[(at / 12) % 12]];
+    let lines = [RULES[at % 14], RULES[(at / 14) % 14]];
     let lines = if lines[0] == lines[1] {
         &lines[..1]
     } else {

@@ -36,12 +36,19 @@ pub fn reference(rule: &str, method: &str, scheme: &str, authority: &str, path: 
     if !host_matches || host.contains('*') || rule_port != port {
         return false;
     }
+    // A star of the rule is one that is not escaped.
+    let stars: Vec<bool> = rule_path.split('/').skip(1).map(|raw| raw == "*").collect();
+    let fits = |count: usize| {
+        path.len() >= count
+            && (0..count).all(|at| match stars[at] {
+                true => !path[at].is_empty(),
+                false => path[at] == prefix[at],
+            })
+    };
     // `/v1/` is [v1, ""]: it matches what begins with [v1] and has one more.
     match prefix.split_last() {
-        Some((last, head)) if last.is_empty() => {
-            path.len() > head.len() && path[..head.len()] == *head
-        }
-        _ => path.len() >= prefix.len() && path[..prefix.len()] == prefix[..],
+        Some((last, head)) if last.is_empty() => path.len() > head.len() && fits(head.len()),
+        _ => path.len() == prefix.len() && fits(prefix.len()),
     }
 }
 
