@@ -167,7 +167,10 @@ fn case_07_when_nothing_completes_the_failure_says_why() {
         .measure::<Ab>(&with_load(json!({})));
     assert_eq!(run.requests.len(), 19, "given up with the tenth failure");
     let failure = run.result.unwrap_err();
-    assert!(failure.message.contains("no connection: refused"), "{failure}");
+    assert!(
+        failure.message.contains("no connection: refused"),
+        "{failure}"
+    );
 
     let run = Host::new()
         .config(json!({"test_url": URL, "t_limit": 5, "t_warmup": 0}))

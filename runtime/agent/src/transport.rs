@@ -20,6 +20,7 @@ use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT,
 };
 use servo_egress::{EgressError, Gate, OwnLane, Owner, Url};
+use servo_policy::Advice;
 use servo_protocol::{Envelope, EventName};
 use thiserror::Error;
 
@@ -56,26 +57,20 @@ pub trait Transport: Send + Sync {
 }
 
 /// Why the way to the service cannot be set up. All are the operator's to repair.
-#[derive(Debug, Error)]
+#[derive(Debug)]
 pub enum TransportSetupError {
     /// The address is no URL.
-    #[error(
-        "`{url}` is no URL for the service: {problem}; write http:// or https://, a host and a path"
-    )]
     Url {
         /// What was given.
         url: String,
         /// What is wrong.
         problem: String,
     },
+    /// The address holds credentials. It is not shown.
+    UserInformation,
     /// A token over plain http to another machine.
-    #[error(
-        "the token would travel unencrypted to `{0}`; use https://, a loopback address, no token, \
-         or allow it explicitly"
-    )]
     Plaintext(String),
     /// The token file cannot be read.
-    #[error("cannot read the token file {}: {problem}", path.display())]
     TokenFile {
         /// The file.
         path: PathBuf,
@@ -83,18 +78,58 @@ pub enum TransportSetupError {
         problem: String,
     },
     /// The token cannot stand in a header.
-    #[error("the token is empty or holds characters that cannot stand in a header")]
     Token,
     /// Nobody to trust.
-    #[error(
-        "no certificate authority was found on this machine, so no https:// service can be \
-         trusted; install the package `ca-certificates`"
-    )]
     NoAuthorities,
     /// The gate cannot lead there.
-    #[error("cannot set up the way to the service: {0}")]
     Client(String),
 }
+
+impl TransportSetupError {
+    /// What is wrong, and what to do.
+    #[must_use]
+    pub fn advice(&self) -> Advice {
+        match self {
+            Self::Url { url, problem } => Advice::new(
+                format!("`{url}` is no URL for the service: {problem}"),
+                "write http:// or https://, a host and a path",
+            ),
+            Self::UserInformation => Advice::new(
+                "the URL of the service holds a user name or a password",
+                "write it without them, and use a token file",
+            ),
+            Self::Plaintext(host) => Advice::new(
+                format!("the token would travel unencrypted to `{host}`"),
+                "use https://, a loopback address, no token, or allow it explicitly",
+            ),
+            Self::TokenFile { path, problem } => Advice::new(
+                format!("cannot read the token file {}: {problem}", path.display()),
+                "write the path of a file that holds the token",
+            ),
+            Self::Token => Advice::new(
+                "the token is empty or holds characters that cannot stand in a header",
+                "write the token that the service gave, on one line",
+            ),
+            Self::NoAuthorities => Advice::new(
+                "no certificate authority was found on this machine, so no https:// service can \
+                 be trusted",
+                "install the package `ca-certificates`",
+            ),
+            Self::Client(problem) => Advice::new(
+                format!("cannot set up the way to the service: {problem}"),
+                "correct the address of the service",
+            ),
+        }
+    }
+}
+
+impl std::fmt::Display for TransportSetupError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.advice().fmt(f)
+    }
+}
+
+impl std::error::Error for TransportSetupError {}
 
 /// A bearer token. Never printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -186,10 +221,7 @@ pub fn parse_url(text: &str) -> Result<Url, TransportSetupError> {
         return Err(error("it has no host"));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(TransportSetupError::Url {
-            url: "(hidden)".to_owned(),
-            problem: "it holds a user name or a password; use a token file".to_owned(),
-        });
+        return Err(TransportSetupError::UserInformation);
     }
     Ok(url)
 }

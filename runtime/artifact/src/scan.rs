@@ -11,6 +11,7 @@
 
 use std::ops::Range;
 
+use servo_policy::Advice;
 use wasmparser::{Chunk, ComponentExternalKind, Parser, Payload};
 
 /// Name of the custom section that holds the manifest.
@@ -58,37 +59,23 @@ pub(crate) struct Section<'a> {
 }
 
 /// Bytes that are not a whole component.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NotAComponent {
     /// There is nothing.
-    #[error("the file is empty")]
     Empty,
     /// It ends in the middle.
-    #[error(
-        "the file is truncated: it ends at byte {at} in the middle of a section; copy or build it again"
-    )]
     Truncated {
         /// Length of the file in bytes.
         at: usize,
     },
     /// The text format, a script, an error page.
-    #[error("the file is text, not a compiled component; build it with `servo driver build`")]
     Text,
     /// A module without the component layer.
-    #[error(
-        "the file is a core WebAssembly module, not a component; build it for the target wasm32-wasip2 with `servo driver build`"
-    )]
     CoreModule,
     /// Native code: a program, a library, or code precompiled by an engine.
-    #[error(
-        "the file is precompiled native code, which cannot be checked and is never loaded; give the `.wasm` component it was made from"
-    )]
     NativeCode,
     /// WebAssembly of a kind that does not exist yet, or no longer.
-    #[error(
-        "the file is WebAssembly of an unknown form (version {version}, layer {layer}); build it with `servo driver build`"
-    )]
     WrongLayer {
         /// The version field of the header.
         version: u16,
@@ -96,12 +83,8 @@ pub enum NotAComponent {
         layer: u16,
     },
     /// Anything else.
-    #[error("the file is not WebAssembly")]
     Unknown,
     /// More of something than any compiler makes.
-    #[error(
-        "the file has {found} {what} and at most {max} are accepted; build the driver as one program"
-    )]
     TooMany {
         /// What is counted.
         what: &'static str,
@@ -111,7 +94,6 @@ pub enum NotAComponent {
         max: u64,
     },
     /// It begins like a component and is none.
-    #[error("the file is a damaged component: at byte {at}: {message}")]
     Malformed {
         /// Offset in the file.
         at: usize,
@@ -119,6 +101,52 @@ pub enum NotAComponent {
         message: String,
     },
 }
+
+impl NotAComponent {
+    /// What is wrong, and what to do.
+    pub fn advice(&self) -> Advice {
+        const BUILD: &str = "build it with `servo driver build`";
+        match self {
+            Self::Empty => Advice::new("the file is empty", BUILD),
+            Self::Truncated { at } => Advice::new(
+                format!("the file is truncated: it ends at byte {at} in the middle of a section"),
+                "copy or build it again",
+            ),
+            Self::Text => Advice::new("the file is text, not a compiled component", BUILD),
+            Self::CoreModule => Advice::new(
+                "the file is a core WebAssembly module, not a component",
+                "build it for the target wasm32-wasip2 with `servo driver build`",
+            ),
+            Self::NativeCode => Advice::new(
+                "the file is precompiled native code, which cannot be checked and is never loaded",
+                "give the `.wasm` component it was made from",
+            ),
+            Self::WrongLayer { version, layer } => Advice::new(
+                format!(
+                    "the file is WebAssembly of an unknown form (version {version}, layer {layer})"
+                ),
+                BUILD,
+            ),
+            Self::Unknown => Advice::new("the file is not WebAssembly", BUILD),
+            Self::TooMany { what, found, max } => Advice::new(
+                format!("the file has {found} {what} and at most {max} are accepted"),
+                "build the driver as one program",
+            ),
+            Self::Malformed { at, message } => Advice::new(
+                format!("the file is a damaged component: at byte {at}: {message}"),
+                "copy or build it again",
+            ),
+        }
+    }
+}
+
+impl std::fmt::Display for NotAComponent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.advice().fmt(f)
+    }
+}
+
+impl std::error::Error for NotAComponent {}
 
 /// Looks at the header alone.
 fn check_header(bytes: &[u8]) -> Result<(), NotAComponent> {

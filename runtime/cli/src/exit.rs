@@ -3,29 +3,64 @@
 use std::fmt::Display;
 use std::process::ExitCode;
 
+use servo_config::ConfigError;
+use servo_host::Explanation;
+use servo_policy::Advice;
+
 use crate::output;
 
 /// How a command did not do what it was asked.
 #[derive(Debug)]
 pub(crate) enum Failed {
-    /// It ran, and what it ran failed: exit code 1. The text may be empty when
-    /// everything has been said already.
-    Ran(String),
+    /// It ran, and what it ran failed: exit code 1.
+    Ran(Message),
     /// Its arguments or files are wrong: exit code 2.
-    Usage(String),
+    Usage(Message),
     /// Nobody reads its results any more: exit code 0, and no word.
     Unread,
+}
+
+/// What is said about a failure.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// Everything has been said already.
+    Said,
+    /// What is wrong.
+    Text(String),
+    /// What is wrong, where it stands, and what to do.
+    Explained(Explanation),
 }
 
 impl Failed {
     /// What ran failed.
     pub(crate) fn ran(error: impl Display) -> Self {
-        Self::Ran(error.to_string())
+        Self::Ran(Message::Text(error.to_string()))
     }
 
     /// What was asked for is wrong.
     pub(crate) fn usage(error: impl Display) -> Self {
-        Self::Usage(error.to_string())
+        Self::Usage(Message::Text(error.to_string()))
+    }
+
+    /// A key of a file is wrong.
+    pub(crate) fn config(error: ConfigError) -> Self {
+        Self::Usage(Message::Explained(Explanation::Places(vec![error])))
+    }
+}
+
+impl From<Advice> for Message {
+    fn from(advice: Advice) -> Self {
+        Self::Explained(Explanation::Advice(advice))
+    }
+}
+
+impl Display for Message {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Said => Ok(()),
+            Self::Text(text) => f.write_str(text),
+            Self::Explained(explanation) => explanation.fmt(f),
+        }
     }
 }
 
@@ -33,7 +68,7 @@ impl Failed {
 impl Display for Failed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Ran(text) | Self::Usage(text) => f.write_str(text),
+            Self::Ran(message) | Self::Usage(message) => message.fmt(f),
             Self::Unread => f.write_str("nobody reads the results"),
         }
     }
@@ -44,13 +79,13 @@ pub(crate) type Outcome = Result<(), Failed>;
 
 /// Prints the message of a failure and gives its code.
 pub(crate) fn report(outcome: Outcome) -> ExitCode {
-    let (code, text) = match outcome {
+    let (code, message) = match outcome {
         Ok(()) | Err(Failed::Unread) => return ExitCode::SUCCESS,
-        Err(Failed::Ran(text)) => (1, text),
-        Err(Failed::Usage(text)) => (2, text),
+        Err(Failed::Ran(message)) => (1, message),
+        Err(Failed::Usage(message)) => (2, message),
     };
-    if !text.is_empty() {
-        output::note(format_args!("servo: {text}"));
+    if !matches!(message, Message::Said) {
+        output::note(format_args!("servo: {message}"));
     }
     ExitCode::from(code)
 }

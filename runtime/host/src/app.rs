@@ -8,7 +8,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use thiserror::Error;
+use servo_policy::Advice;
 
 /// Longest id in bytes: every file system takes such a name.
 const LONGEST: usize = 200;
@@ -18,11 +18,27 @@ const LONGEST: usize = 200;
 pub struct AppId(String);
 
 /// Why a text is no id of an application.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{problem}; use the id that the service shows, such as `shop` or `acme-shop.example`")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppIdError {
     problem: &'static str,
 }
+
+impl AppIdError {
+    /// What is wrong, and what to do.
+    #[must_use]
+    pub fn advice(&self) -> Advice {
+        let remedy = "use the id that the service shows, such as `shop` or `acme-shop.example`";
+        Advice::new(self.problem, remedy)
+    }
+}
+
+impl fmt::Display for AppIdError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.advice().fmt(f)
+    }
+}
+
+impl std::error::Error for AppIdError {}
 
 impl FromStr for AppId {
     type Err = AppIdError;

@@ -5,15 +5,17 @@
 //! author of the driver.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use servo_artifact::{ArtifactError, DriverKind};
 use servo_config::{ConfigError, ConfigErrors, ConfigFile, DriverRole};
 use servo_egress::EgressError;
 use servo_native::NativeError;
+use servo_policy::Advice;
 use servo_sandbox::SandboxError;
 use thiserror::Error;
 
+use crate::explanation::Explanation;
 use crate::site::SiteError;
 
 /// Whose fault it is.
@@ -26,16 +28,13 @@ pub enum Fault {
 }
 
 /// Why there is no driver.
-#[derive(Debug, Error)]
+#[derive(Debug)]
 pub enum AssembleError {
     /// The configuration is wrong.
-    #[error(transparent)]
-    Config(#[from] ConfigErrors),
+    Config(ConfigErrors),
     /// The folder that the servo runs in is wrong.
-    #[error(transparent)]
-    Site(#[from] SiteError),
+    Site(SiteError),
     /// What a key of the operator's file names is refused.
-    #[error("{place}")]
     Source {
         /// What is wrong, and where it stands.
         place: ConfigError,
@@ -43,7 +42,6 @@ pub enum AssembleError {
         fault: Fault,
     },
     /// The artifact is refused.
-    #[error("{}", located(path, source))]
     Artifact {
         /// The file.
         path: PathBuf,
@@ -51,25 +49,14 @@ pub enum AssembleError {
         source: ArtifactError,
     },
     /// The sandbox refuses the component or the grants.
-    #[error(transparent)]
-    Sandbox(#[from] SandboxError),
+    Sandbox(SandboxError),
     /// The program cannot be run.
-    #[error(transparent)]
-    Native(#[from] NativeError),
+    Native(NativeError),
     /// The network side cannot be set up.
-    #[error(transparent)]
-    Egress(#[from] EgressError),
+    Egress(EgressError),
     /// A program where only components may run.
-    #[error(
-        "{} is an ordinary program and no component: it could do whatever servo can; put a component \
-         in its place, or allow programs with --allow-native-drivers", .0.display()
-    )]
     Program(PathBuf),
     /// A driver of the wrong kind.
-    #[error(
-        "{}: a driver to {role} belongs here, and {name:?} is one to {kind}; name another artifact",
-        path.display()
-    )]
     Kind {
         /// The file.
         path: PathBuf,
@@ -80,16 +67,6 @@ pub enum AssembleError {
         /// What it is.
         kind: DriverKind,
     },
-}
-
-/// Some errors name the file themselves.
-fn located(path: &Path, error: &ArtifactError) -> String {
-    let (path, text) = (path.display().to_string(), error.to_string());
-    if text.contains(&path) {
-        text
-    } else {
-        format!("{path}: {text}")
-    }
 }
 
 impl AssembleError {
@@ -115,61 +92,149 @@ impl AssembleError {
         }
     }
 
+    /// What is wrong, where it stands, and what to do.
+    #[must_use]
+    pub fn explain(&self) -> Explanation {
+        let again = "name another artifact, or build this one again with `servo driver build`";
+        Explanation::Advice(match self {
+            Self::Config(errors) => return Explanation::Places(errors.iter().cloned().collect()),
+            Self::Site(error) => return error.explain(),
+            Self::Source { place, .. } => return Explanation::Places(vec![place.clone()]),
+            Self::Artifact { path, source } => {
+                let advice = source.advice();
+                if source.names_file() {
+                    advice
+                } else {
+                    let problem = format!("{}: {}", path.display(), advice.problem);
+                    Advice::new(problem, advice.remedy)
+                }
+            }
+            Self::Sandbox(SandboxError::Grant {
+                driver,
+                key,
+                advice,
+            }) => Advice::new(
+                format!("driver {driver:?}: {key}: {}", advice.problem),
+                advice.remedy.as_str(),
+            ),
+            Self::Sandbox(SandboxError::Egress(error)) | Self::Egress(error) => {
+                Advice::new(error.to_string(), "correct the grant that needs it")
+            }
+            Self::Sandbox(error @ SandboxError::Engine(_)) => Advice::new(
+                error.to_string(),
+                "give servo more memory and address space (see `ulimit -v`)",
+            ),
+            Self::Sandbox(error) => Advice::new(error.to_string(), again),
+            Self::Native(error) => error.advice(),
+            Self::Program(path) => Advice::new(
+                format!(
+                    "{} is an ordinary program and no component: it could do whatever servo can",
+                    path.display()
+                ),
+                "put a component in its place, or allow programs with --allow-native-drivers",
+            ),
+            Self::Kind {
+                path,
+                role,
+                name,
+                kind,
+            } => Advice::new(
+                format!(
+                    "{}: a driver to {role} belongs here, and {name:?} is one to {kind}",
+                    path.display()
+                ),
+                "name another artifact",
+            ),
+        })
+    }
+
     /// The same, with the place of the key that names the driver.
     pub(crate) fn at_source(self, file: &ConfigFile, role: DriverRole) -> Self {
-        let key = format!("drivers.{role}.source");
-        let missing = matches!(
-            &self,
-            Self::Artifact {
-                source: ArtifactError::Io { .. },
-                ..
-            }
-        );
-        let text = self.to_string();
-        let (problem, remedy) = match text.split_once("; ") {
-            Some((problem, remedy)) => (problem, remedy),
-            None if missing => (
-                text.as_str(),
-                "correct the path, which is relative to this file, or put the driver there",
-            ),
-            None => (
-                text.as_str(),
-                "name another artifact, or build this one again with `servo driver build`",
-            ),
+        let Explanation::Advice(mut advice) = self.explain() else {
+            return self;
         };
+        if let Self::Artifact {
+            source: ArtifactError::Io { .. },
+            ..
+        } = &self
+        {
+            advice.remedy =
+                "correct the path, which is relative to this file, or put the driver there"
+                    .to_owned();
+        }
         Self::Source {
             fault: self.fault(),
-            place: file.error(&key, problem, remedy),
+            place: file.error(
+                &format!("drivers.{role}.source"),
+                advice.problem,
+                advice.remedy,
+            ),
         }
     }
 
     /// The same, with the place of the grant that cannot be honoured.
     pub(crate) fn at_grants(self, file: &ConfigFile, role: DriverRole) -> Self {
-        let problem = match &self {
-            Self::Sandbox(SandboxError::Grant { problem, .. }) => problem.clone(),
-            Self::Sandbox(SandboxError::Egress(error)) => error.to_string(),
+        let (key, advice) = match &self {
+            Self::Sandbox(SandboxError::Grant { key, advice, .. }) => (key.clone(), advice.clone()),
+            Self::Sandbox(SandboxError::Egress(error)) => (
+                egress_key(error, file, role),
+                Advice::new(error.to_string(), "correct it, or remove it from the rule"),
+            ),
             _ => return self,
         };
-        let folders = file.driver(role).map(|section| &section.grants.folders);
-        let folder = folders.and_then(|folders| {
-            let named = |name: &str| problem.contains(&format!("folder {name:?}"));
-            folders.iter().position(|folder| named(&folder.name))
-        });
-        let key = match (&self, folder) {
-            (_, Some(index)) => format!("grants.folders[{index}].path"),
-            (Self::Sandbox(SandboxError::Egress(_)), _) => "grants.http".to_owned(),
-            _ if problem.contains("grants.actions") => "grants.actions".to_owned(),
-            _ if problem.contains("grants.limits.memory") => "grants.limits.memory".to_owned(),
-            _ => "grants".to_owned(),
-        };
-        let (problem, remedy) = problem
-            .split_once("; ")
-            .unwrap_or((&problem, "correct it, or remove the grant"));
         Self::Source {
             fault: Fault::Configuration,
-            place: file.error(&format!("drivers.{role}.{key}"), problem, remedy),
+            place: file.error(
+                &format!("drivers.{role}.{key}"),
+                advice.problem,
+                advice.remedy,
+            ),
         }
     }
+}
+
+/// The key of the rule that the network side refuses.
+fn egress_key(error: &EgressError, file: &ConfigFile, role: DriverRole) -> String {
+    let rule = match error {
+        EgressError::Credential { rule, .. } | EgressError::Identity { rule, .. } => Some(*rule),
+        EgressError::Authority { path, .. } => file.driver(role).and_then(|section| {
+            section.grants.http.iter().position(|rule| {
+                let ca = rule.ca.as_ref();
+                ca.is_some_and(|ca| path.ends_with(ca.strip_prefix("./").unwrap_or(ca)))
+            })
+        }),
+        _ => None,
+    };
+    rule.map_or_else(
+        || "grants.http".to_owned(),
+        |rule| format!("grants.http[{rule}].rule"),
+    )
+}
+
+impl fmt::Display for AssembleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.explain().fmt(f)
+    }
+}
+
+impl std::error::Error for AssembleError {}
+
+macro_rules! from {
+    ($($error:ident => $variant:ident,)+) => {$(
+        impl From<$error> for AssembleError {
+            fn from(error: $error) -> Self {
+                Self::$variant(error)
+            }
+        }
+    )+};
+}
+
+from! {
+    ConfigErrors => Config,
+    SiteError => Site,
+    SandboxError => Sandbox,
+    NativeError => Native,
+    EgressError => Egress,
 }
 
 /// Everything that keeps a driver from being called, at least one thing.

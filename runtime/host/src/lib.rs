@@ -11,6 +11,7 @@
 mod app;
 mod assemble;
 mod error;
+mod explanation;
 mod hosted;
 mod metrics;
 mod sandboxed;
@@ -21,6 +22,7 @@ mod ungranted;
 pub use app::{AppId, AppIdError};
 pub use assemble::{DriverHost, default_code_folder, environment};
 pub use error::{AssembleError, AssembleErrors, Fault};
+pub use explanation::Explanation;
 pub use hosted::{Hosted, Natives, Terms};
 pub use metrics::MetricsPage;
 pub use sandboxed::Sandboxed;

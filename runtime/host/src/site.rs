@@ -7,6 +7,7 @@
 //! driver, neither wins silently: which driver runs and what it is told must be
 //! plain to whoever reads the folder.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
@@ -14,7 +15,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 use servo_config::{Ceilings, ConfigError, ConfigErrors, ConfigFile, DriverRole, DriverSections};
-use thiserror::Error;
+use servo_policy::Advice;
+
+use crate::explanation::Explanation;
 
 /// The operator's file where none is named.
 const SERVO_YAML: &str = "servo.yaml";
@@ -26,30 +29,63 @@ const CONFIG_YAML: &str = "config.yaml";
 const WASM: [u8; 4] = *b"\0asm";
 
 /// Why a folder is no place to run a servo in.
-#[derive(Debug, Error)]
+#[derive(Debug)]
 pub enum SiteError {
     /// One of the files is wrong.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The ceiling is wrong.
-    #[error(transparent)]
-    Ceiling(#[from] ConfigErrors),
+    Config(ConfigErrors),
     /// There is nothing to run.
-    #[error(
-        "there is no {}, no ./measure and no ./adjust; write {SERVO_YAML}, name one with --config, \
-         or link a driver to ./measure and one to ./adjust", .0.display()
-    )]
     Nothing(PathBuf),
     /// What stands in a driver's place is no driver.
-    #[error("{}: {problem}; {remedy}", place.display())]
     NoDriver {
         /// Which file.
         place: PathBuf,
-        /// What is wrong.
-        problem: String,
-        /// What to do.
-        remedy: String,
+        /// What is wrong, and what to do.
+        advice: Advice,
     },
+}
+
+impl SiteError {
+    /// What is wrong, where it stands, and what to do.
+    #[must_use]
+    pub fn explain(&self) -> Explanation {
+        Explanation::Advice(match self {
+            Self::Config(errors) => return Explanation::Places(errors.iter().cloned().collect()),
+            Self::Nothing(path) => Advice::new(
+                format!(
+                    "there is no {}, no ./measure and no ./adjust",
+                    path.display()
+                ),
+                format!(
+                    "write {SERVO_YAML}, name one with --config, or link a driver to ./measure and \
+                     one to ./adjust"
+                ),
+            ),
+            Self::NoDriver { place, advice } => Advice::new(
+                format!("{}: {}", place.display(), advice.problem),
+                advice.remedy.as_str(),
+            ),
+        })
+    }
+}
+
+impl fmt::Display for SiteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.explain().fmt(f)
+    }
+}
+
+impl std::error::Error for SiteError {}
+
+impl From<ConfigError> for SiteError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error.into())
+    }
+}
+
+impl From<ConfigErrors> for SiteError {
+    fn from(errors: ConfigErrors) -> Self {
+        Self::Config(errors)
+    }
 }
 
 /// A driver, before it is loaded.
@@ -144,8 +180,10 @@ impl Site {
             Some(Found::Program) => Ok(Some(Located::Program(place))),
             Some(Found::Other) => Err(SiteError::NoDriver {
                 place,
-                problem: "it is neither a component nor executable".to_owned(),
-                remedy: "put a driver there, or remove it".to_owned(),
+                advice: Advice::new(
+                    "it is neither a component nor executable",
+                    "put a driver there, or remove it",
+                ),
             }),
             None if self.file.driver(role).is_some() => {
                 let problem = format!("the key is missing, and there is no {}", place.display());
@@ -166,8 +204,7 @@ impl Site {
             Some(Found::Program) => Ok(Some(place)),
             Some(Found::Component) => Err(SiteError::NoDriver {
                 place,
-                problem: "the environment check cannot be a component".to_owned(),
-                remedy: "remove it".to_owned(),
+                advice: Advice::new("the environment check cannot be a component", "remove it"),
             }),
             Some(Found::Other) | None => Ok(None),
         }
@@ -216,12 +253,13 @@ impl Site {
         if let Some(file) = self.file.ceilings()?.confining() {
             return Err(SiteError::NoDriver {
                 place: place.to_owned(),
-                problem: format!(
-                    "it is a program, which may do all that servo may, and {} has a ceiling",
-                    file.display()
+                advice: Advice::new(
+                    format!(
+                        "it is a program, which may do all that servo may, and {} has a ceiling",
+                        file.display()
+                    ),
+                    "put a component there, or keep nothing but `settings` in the ceiling",
                 ),
-                remedy: "put a component there, or keep nothing but `settings` in the ceiling"
-                    .to_owned(),
             });
         }
         let Some(section) = self.file.driver(role) else {
@@ -292,12 +330,12 @@ impl Found {
         }
         let wrong = |error: io::Error| SiteError::NoDriver {
             place: place.to_owned(),
-            problem: error.to_string(),
-            remedy: match error.kind() {
-                io::ErrorKind::NotFound => "the link leads nowhere; correct or remove it",
-                _ => "check its permissions",
-            }
-            .to_owned(),
+            advice: match error.kind() {
+                io::ErrorKind::NotFound => {
+                    Advice::new("the link leads nowhere", "correct or remove it")
+                }
+                _ => Advice::new(error.to_string(), "check its permissions"),
+            },
         };
         let metadata = std::fs::metadata(place).map_err(wrong)?;
         if !metadata.is_file() {

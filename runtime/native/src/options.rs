@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use thiserror::Error;
+use servo_policy::Advice;
 
 /// What all native drivers of a servo share.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,10 +107,9 @@ impl Default for NativeLimits {
 }
 
 /// Why there is no native driver.
-#[derive(Debug, Error)]
+#[derive(Debug)]
 pub enum NativeError {
     /// The file is missing or out of reach.
-    #[error("the driver {} cannot be used: {source}; put an executable file there", path.display())]
     Unreachable {
         /// The file.
         path: PathBuf,
@@ -118,16 +117,11 @@ pub enum NativeError {
         source: std::io::Error,
     },
     /// The file is no program.
-    #[error(
-        "the driver {0} is no executable file; make it one with `chmod +x {0}`",
-        path.display()
-    )]
     NotExecutable {
         /// The file.
         path: PathBuf,
     },
     /// The folder cannot be used.
-    #[error("the folder of the drivers, {}, cannot be used: {source}", path.display())]
     Folder {
         /// The folder.
         path: PathBuf,
@@ -135,11 +129,44 @@ pub enum NativeError {
         source: std::io::Error,
     },
     /// `OPTUNE_IO_TIMEOUT` is no number.
-    #[error(
-        "OPTUNE_IO_TIMEOUT is `{0}`, which is no whole number of seconds; write for example 60, or 0 for no limit"
-    )]
     IoTimeout(String),
 }
+
+impl NativeError {
+    /// What is wrong, and what to do.
+    #[must_use]
+    pub fn advice(&self) -> Advice {
+        match self {
+            Self::Unreachable { path, source } => Advice::new(
+                format!("the driver {} cannot be used: {source}", path.display()),
+                "put an executable file there",
+            ),
+            Self::NotExecutable { path } => Advice::new(
+                format!("the driver {} is no executable file", path.display()),
+                format!("make it one with `chmod +x {}`", path.display()),
+            ),
+            Self::Folder { path, source } => Advice::new(
+                format!(
+                    "the folder of the drivers, {}, cannot be used: {source}",
+                    path.display()
+                ),
+                "check the path and its permissions",
+            ),
+            Self::IoTimeout(text) => Advice::new(
+                format!("OPTUNE_IO_TIMEOUT is `{text}`, which is no whole number of seconds"),
+                "write for example 60, or 0 for no limit",
+            ),
+        }
+    }
+}
+
+impl std::fmt::Display for NativeError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.advice().fmt(f)
+    }
+}
+
+impl std::error::Error for NativeError {}
 
 /// A program and where it runs.
 #[derive(Debug, Clone)]

@@ -90,11 +90,20 @@ pub(crate) fn resolve(
     }
     // The error about an overlap counts the folders, so none may be missing.
     if wrong.len() == before
-        && let Err(error) = check_overlap(&folders)
+        && let Err(FolderOverlap { key, advice }) = check_overlap(&folders)
     {
-        wrong.push(error);
+        wrong.push(PolicyError::Folder { key, advice });
     }
     folders
+}
+
+/// Two folders of which one is, or contains, the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FolderOverlap {
+    /// The later one, such as `grants.folders[1].path`.
+    pub key: String,
+    /// What is wrong, and what to do.
+    pub advice: Advice,
 }
 
 /// Refuses folders of which one is, or contains, the other. Run it again on
@@ -102,11 +111,11 @@ pub(crate) fn resolve(
 ///
 /// # Errors
 /// The first pair that overlaps, by name.
-pub fn check_overlap(folders: &[FolderGrant]) -> Result<(), PolicyError> {
+pub fn check_overlap(folders: &[FolderGrant]) -> Result<(), FolderOverlap> {
     for (index, folder) in folders.iter().enumerate() {
         for earlier in folders.iter().take(index) {
             if folder.path.starts_with(&earlier.path) || earlier.path.starts_with(&folder.path) {
-                return Err(PolicyError::Folder {
+                return Err(FolderOverlap {
                     key: format!("grants.folders[{index}].path"),
                     advice: Advice::new(
                         format!(

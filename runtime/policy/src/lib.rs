@@ -60,7 +60,7 @@ pub use credential_kind::CredentialKind;
 pub use denial::{Denial, DenialReason};
 pub use error::{Advice, PlaceholderFault, PolicyError, PolicyErrors, RuleError};
 pub use explain::ChangedLimit;
-pub use folder::{Access, FolderGrant, FolderSpec, check_overlap};
+pub use folder::{Access, FolderGrant, FolderOverlap, FolderSpec, check_overlap};
 pub use grants::{Grants, GrantsSpec};
 pub use header::{HeaderClass, HeaderName, HeaderRow, header_row, header_table};
 pub use host::{Host, HostPattern};

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use servo_artifact::{Artifact, CodeCache, Digest, DriverKind, Manifest};
 use servo_audit::Auditor;
 use servo_egress::{Gate, Lane, LedgerSnapshot, Owner};
-use servo_policy::{FolderGrant, Grants, check_overlap};
+use servo_policy::{Advice, FolderGrant, Grants, check_overlap};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use wasmtime::Engine;
@@ -269,41 +269,55 @@ impl Driver {
     /// A grant that cannot be honoured or enforced here: a folder that does not
     /// exist, a limit above what the engine has.
     pub fn bind(&self, gate: &Arc<Gate>, binding: Binding) -> Result<BoundDriver, SandboxError> {
-        let refuse = |problem: String| SandboxError::Grant {
+        let refuse = |key: &str, advice: Advice| SandboxError::Grant {
             driver: self.0.manifest.name.to_string(),
-            problem,
+            key: key.to_owned(),
+            advice,
         };
         if !binding.grants.actions.is_empty() {
-            let problem = "this version of servo does not run actions; remove `grants.actions`";
-            return Err(refuse(problem.to_owned()));
+            let problem = "this version of servo does not run actions";
+            return Err(refuse(
+                "grants.actions",
+                Advice::new(problem, "remove the key"),
+            ));
         }
         let budget = &binding.grants.budget;
         let memory = budget.memory.bytes();
         if memory > MAX_MEMORY_BYTES as u64 {
-            return Err(refuse(format!(
-                "`grants.limits.memory` is {}; this host gives at most {} MiB",
-                budget.memory,
-                MAX_MEMORY_BYTES >> 20
-            )));
+            let most = MAX_MEMORY_BYTES >> 20;
+            return Err(refuse(
+                "grants.limits.memory",
+                Advice::new(
+                    format!(
+                        "this host gives at most {most}MiB, and not {}",
+                        budget.memory
+                    ),
+                    format!("write `memory: {most}MiB` or less"),
+                ),
+            ));
         }
         if budget.table_elements as usize > MAX_TABLE_ELEMENTS {
-            return Err(refuse(format!(
-                "`grants.limits.table_elements` is {}; this host gives at most \
-                 {MAX_TABLE_ELEMENTS}",
-                budget.table_elements
-            )));
+            return Err(refuse(
+                "grants.limits.table_elements",
+                Advice::new(
+                    format!(
+                        "this host gives at most {MAX_TABLE_ELEMENTS}, and not {}",
+                        budget.table_elements
+                    ),
+                    format!("write `table_elements: {MAX_TABLE_ELEMENTS}` or less"),
+                ),
+            ));
         }
-        for folder in &binding.grants.folders {
-            check_folder(&folder.path).map_err(|problem| {
-                refuse(format!(
-                    "folder {:?} of `grants.folders`: {}: {problem}",
-                    folder.name,
-                    folder.path.display()
-                ))
-            })?;
+        let mut followed = Vec::with_capacity(binding.grants.folders.len());
+        for (index, folder) in binding.grants.folders.iter().enumerate() {
+            let follow = || -> Result<FolderGrant, Advice> {
+                check_folder(&folder.path)?;
+                canonical(folder)
+            };
+            let key = format!("grants.folders[{index}].path");
+            followed.push(follow().map_err(|advice| refuse(&key, advice))?);
         }
-        let canonical = canonical(&binding.grants.folders).map_err(&refuse)?;
-        check_overlap(&canonical).map_err(|error| refuse(error.to_string()))?;
+        check_overlap(&followed).map_err(|overlap| refuse(&overlap.key, overlap.advice))?;
         let owner = Owner {
             digest: self.0.digest.to_string(),
             ..binding.owner
@@ -325,29 +339,36 @@ impl Driver {
 
 /// A granted folder must exist and must not be a link: the grant names a place,
 /// and a link would let whoever can write beside it choose another.
-fn check_folder(path: &Path) -> Result<(), String> {
-    let found = std::fs::symlink_metadata(path).map_err(|error| error.to_string())?;
+fn check_folder(path: &Path) -> Result<(), Advice> {
+    let found = std::fs::symlink_metadata(path).map_err(|error| out_of_reach(path, &error))?;
+    let refuse = |what: &str, remedy: &str| {
+        Err(Advice::new(format!("{} is {what}", path.display()), remedy))
+    };
     if found.is_symlink() {
-        return Err("is a symbolic link; name the folder it points to".to_owned());
+        return refuse("a symbolic link", "name the folder it points to");
     }
     if !found.is_dir() {
-        return Err("is not a folder".to_owned());
+        return refuse("not a folder", "name a folder");
     }
     Ok(())
 }
 
-/// The folders with every link in their paths followed. Two that are apart as
+/// The folder with every link in its path followed. Two that are apart as
 /// written may be one.
-fn canonical(folders: &[FolderGrant]) -> Result<Vec<FolderGrant>, String> {
-    let follow = |folder: &FolderGrant| {
-        let path = std::fs::canonicalize(&folder.path)
-            .map_err(|error| format!("folder {}: {error}", folder.path.display()))?;
-        Ok(FolderGrant {
-            path,
-            ..folder.clone()
-        })
-    };
-    folders.iter().map(follow).collect()
+fn canonical(folder: &FolderGrant) -> Result<FolderGrant, Advice> {
+    let path =
+        std::fs::canonicalize(&folder.path).map_err(|error| out_of_reach(&folder.path, &error))?;
+    Ok(FolderGrant {
+        path,
+        ..folder.clone()
+    })
+}
+
+fn out_of_reach(path: &Path, error: &std::io::Error) -> Advice {
+    Advice::new(
+        format!("{}: {error}", path.display()),
+        "create the folder, or correct the path",
+    )
 }
 
 /// A driver with one operator's configuration and grants. Cheap to clone.

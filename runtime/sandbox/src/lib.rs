@@ -75,12 +75,14 @@ pub enum SandboxError {
         source: CompileError,
     },
     /// A grant asks for what this sandbox cannot give or enforce.
-    #[error("driver {driver:?}: {problem}")]
+    #[error("driver {driver:?}: {key}: {advice}")]
     Grant {
         /// Name of the driver.
         driver: String,
+        /// Which grant, such as `grants.folders[0].path`.
+        key: String,
         /// What is wrong, and what to change.
-        problem: String,
+        advice: servo_policy::Advice,
     },
     /// The network side could not be prepared.
     #[error(transparent)]

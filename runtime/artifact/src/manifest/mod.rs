@@ -17,7 +17,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use servo_policy::{
-    Access, Asked, CredentialKind, LimitsSpec, PolicyError, asked_headers, resolve_ask,
+    Access, Advice, Asked, CredentialKind, LimitsSpec, PolicyError, asked_headers, resolve_ask,
 };
 
 pub use field::{AskedHeader, AskedRule, Line, Name, World};
@@ -217,27 +217,18 @@ pub struct FolderAsk {
 }
 
 /// Why there is no usable manifest.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum ManifestError {
     /// The component has no manifest section.
-    #[error(
-        "built without a manifest: build it with `servo driver build`, which embeds driver.toml"
-    )]
     Missing,
     /// It has several, and no rule says which one counts.
-    #[error(
-        "has {0} manifest sections where exactly one is allowed; build it again with `servo driver build`"
-    )]
     Several(usize),
     /// Over [`MAX_MANIFEST`].
-    #[error("its manifest has {0} bytes; at most {MAX_MANIFEST} are accepted")]
     TooLarge(usize),
     /// Not UTF-8.
-    #[error("its manifest is not UTF-8 text (byte {0})")]
     NotUtf8(usize),
     /// A member is missing, unknown, doubled or wrong.
-    #[error("its manifest is wrong at `{key}`: {message}")]
     Json {
         /// The member, for example `asks.http[0].rule`.
         key: String,
@@ -245,23 +236,90 @@ pub enum ManifestError {
         message: String,
     },
     /// The same, in a `driver.toml`.
-    #[error("{}:{line}:{column}: `{key}`: {message}", file.display())]
-    Toml {
-        /// The file.
-        file: std::path::PathBuf,
-        /// Line, from 1.
-        line: usize,
-        /// Column in characters, from 1.
-        column: usize,
-        /// The key, for example `asks.http[0].rule`.
-        key: String,
-        /// What is wrong with it.
-        message: String,
-    },
+    Toml(TomlError),
     /// Not a component, so there is nothing to read it from or embed it in.
-    #[error(transparent)]
-    NotAComponent(#[from] NotAComponent),
+    NotAComponent(NotAComponent),
 }
+
+impl ManifestError {
+    /// What is wrong, and what to do.
+    pub fn advice(&self) -> Advice {
+        const AGAIN: &str = "build it again with `servo driver build`";
+        match self {
+            Self::Missing => Advice::new(
+                "built without a manifest",
+                "build it with `servo driver build`, which embeds driver.toml",
+            ),
+            Self::Several(count) => Advice::new(
+                format!("has {count} manifest sections where exactly one is allowed"),
+                AGAIN,
+            ),
+            Self::TooLarge(size) => Advice::new(
+                format!("its manifest has {size} bytes, and at most {MAX_MANIFEST} are accepted"),
+                "ask for less in driver.toml",
+            ),
+            Self::NotUtf8(at) => {
+                Advice::new(format!("its manifest is not UTF-8 text (byte {at})"), AGAIN)
+            }
+            Self::Json { key, message } => Advice::new(
+                format!("its manifest is wrong at `{key}`: {message}"),
+                AGAIN,
+            ),
+            Self::Toml(error) => error.advice.clone(),
+            Self::NotAComponent(error) => error.advice(),
+        }
+    }
+}
+
+impl fmt::Display for ManifestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Toml(error) => error.fmt(f),
+            other => other.advice().fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ManifestError {}
+
+impl From<NotAComponent> for ManifestError {
+    fn from(error: NotAComponent) -> Self {
+        Self::NotAComponent(error)
+    }
+}
+
+impl From<TomlError> for ManifestError {
+    fn from(error: TomlError) -> Self {
+        Self::Toml(error)
+    }
+}
+
+/// What is wrong with a `driver.toml`, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TomlError {
+    /// The file.
+    pub file: std::path::PathBuf,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// The key, for example `asks.http[0].rule`; empty for the whole file.
+    pub key: String,
+    /// What is wrong with it, and what to write.
+    pub advice: Advice,
+}
+
+impl fmt::Display for TomlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}: ", self.file.display(), self.line, self.column)?;
+        if !self.key.is_empty() {
+            write!(f, "`{}`: ", self.key)?;
+        }
+        self.advice.fmt(f)
+    }
+}
+
+impl std::error::Error for TomlError {}
 
 impl Manifest {
     /// The embedded form.

@@ -7,9 +7,11 @@ use std::ops::Range;
 use std::path::Path;
 
 use serde::Deserialize;
+use servo_policy::Advice;
 
 use super::{
-    Asks, CancelSupport, DriverKind, Line, Manifest, ManifestError, Name, World, may_recover,
+    Asks, CancelSupport, DriverKind, Line, Manifest, ManifestError, Name, TomlError, World,
+    may_recover,
 };
 
 #[derive(Deserialize)]
@@ -35,12 +37,12 @@ struct DriverToml {
 pub fn from_toml(text: &str, file: &Path) -> Result<Manifest, ManifestError> {
     let at = |span: Option<Range<usize>>, key: String, message: &str| {
         let (line, column) = place(text, span.map_or(0, |span| span.start));
-        ManifestError::Toml {
+        TomlError {
             file: file.to_owned(),
             line,
             column,
             key,
-            message: message.trim_end().to_owned(),
+            advice: Advice::new(message.trim_end(), "correct it"),
         }
     };
     let toml = toml::Deserializer::parse(text)
@@ -52,7 +54,7 @@ pub fn from_toml(text: &str, file: &Path) -> Result<Manifest, ManifestError> {
     if let Some(recover) = &read.recover
         && let Err(message) = may_recover(read.kind, *recover.get_ref())
     {
-        return Err(at(Some(recover.span()), "recover".to_owned(), message));
+        return Err(at(Some(recover.span()), "recover".to_owned(), message).into());
     }
     Ok(Manifest {
         name: read.name,

@@ -14,6 +14,7 @@ use servo_config::DriverRole;
 use servo_host::{AppId, Hosted, Site};
 use servo_optune::ObjectiveSpec;
 use servo_optune::objective::Objective;
+use servo_policy::Advice;
 use servo_protocol::{AppliedApplication, Metrics, check as contract};
 
 use self::finding::{Finding, Findings};
@@ -38,7 +39,7 @@ pub(crate) async fn run(args: CheckArgs) -> Outcome {
             report.ceilings = shown.collect();
             service(&site, args.app_id.as_ref(), &mut report.findings);
             match Workbench::new(site, &args.site, args.app_id.as_ref()) {
-                Err(failed) => report.findings.push(Finding::usage(&failed)),
+                Err(failed) => report.findings.usage(&failed),
                 Ok(bench) => {
                     if let Err(errors) = bench.environment() {
                         report.findings.assembly(None, &errors);
@@ -68,21 +69,23 @@ fn service(site: &Site, app: Option<&AppId>, findings: &mut Findings) {
     if let Some(url) = &section.url
         && let Err(error) = parse_url(url)
     {
-        findings.key(file, "optune.url", &error);
+        findings.key(file, "optune.url", error.advice());
     }
     if let Some(path) = &section.token_file
         && let Err(error) = Token::read(&file.base().join(path).components().collect::<PathBuf>())
     {
-        findings.key(file, "optune.token_file", &error);
+        findings.key(file, "optune.token_file", error.advice());
     }
     if let (Some(app), Some(other)) = (app, &section.app)
         && app.as_str() != other
     {
-        let problem = format!(
-            "the file is for the application `{other}`, and the command line says `{app}`; correct \
-             one of them"
+        let problem =
+            format!("the file is for the application `{other}`, and the command line says `{app}`");
+        findings.key(
+            file,
+            "optune.app",
+            Advice::new(problem, "correct one of them"),
         );
-        findings.key(file, "optune.app", &problem);
     }
 }
 

@@ -63,7 +63,7 @@ async fn job(args: DemoArgs) -> Outcome {
     let finished = tokio::select! {
         finished = job::run(&options, &watch) => finished.map_err(Failed::ran)?,
         () = screen.unread.cancelled() => return Err(Failed::Unread),
-        _ = tokio::signal::ctrl_c() => return Err(Failed::Ran("interrupted".to_owned())),
+        _ = tokio::signal::ctrl_c() => return Err(Failed::ran("interrupted")),
     };
     screen.end();
 

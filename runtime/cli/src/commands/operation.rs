@@ -18,7 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::MeasureOptions;
-use crate::exit::{Failed, Outcome};
+use crate::exit::{Failed, Message, Outcome};
 use crate::output;
 
 /// What calls from the command line need of their surroundings.
@@ -93,7 +93,7 @@ impl Operation {
             Err(failure) => {
                 // It has failed, whether anybody reads how or not.
                 let _ = output::line(pretty(&failure)?);
-                Err(Failed::Ran(String::new()))
+                Err(Failed::Ran(Message::Said))
             }
         }
     }

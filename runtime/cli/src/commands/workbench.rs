@@ -7,6 +7,7 @@ use std::path::Path;
 
 use servo_config::{Ceilings, DriverRole};
 use servo_host::{AppId, AssembleErrors, DriverHost, Hosted, Site, Terms, default_code_folder};
+use servo_policy::Advice;
 
 use super::run::settings::Settings;
 use crate::args::{OperatorArgs, SiteArgs};
@@ -81,8 +82,7 @@ fn default_app(site: &Site) -> Result<AppId, Failed> {
     let file = site.file();
     let text = file.optune.app.as_deref().unwrap_or(NAMELESS);
     text.parse().map_err(|error: servo_host::AppIdError| {
-        let text = error.to_string();
-        let (problem, remedy) = text.split_once("; ").unwrap_or((&text, "correct it"));
-        Failed::usage(file.error("optune.app", problem, remedy))
+        let Advice { problem, remedy } = error.advice();
+        Failed::config(file.error("optune.app", problem, remedy))
     })
 }

@@ -41,14 +41,16 @@ impl fmt::Display for Unavailable {
             used,
             why,
         } = self;
-        write!(f, "{}:{line}: `{used}` fails in a driver: {why}", file.display())
+        write!(
+            f,
+            "{}:{line}: `{used}` fails in a driver: {why}",
+            file.display()
+        )
     }
 }
 
-const THREADS: &str =
-    "a component has one thread; for many requests at once use `http::Batch`, to wait return `Step::wait`";
-const ENVIRONMENT: &str =
-    "it has no environment and no arguments; make it a key of the driver's `Config`, which the operator writes";
+const THREADS: &str = "a component has one thread; for many requests at once use `http::Batch`, to wait return `Step::wait`";
+const ENVIRONMENT: &str = "it has no environment and no arguments; make it a key of the driver's `Config`, which the operator writes";
 const PROGRAMS: &str =
     "it cannot start programs; ask the operator for an action and use `cx.actions()`";
 const SOCKETS: &str = "it has no sockets; use `cx.http()`";
@@ -88,9 +90,8 @@ pub(super) fn find(folder: &Path) -> io::Result<Vec<Unavailable>> {
         .collect();
     let mut found = Vec::new();
     for (file, words) in &sources {
-        let left_out = |module: &PathBuf| {
-            file.starts_with(module) || *file == module.with_extension("rs")
-        };
+        let left_out =
+            |module: &PathBuf| file.starts_with(module) || *file == module.with_extension("rs");
         if only_elsewhere.iter().any(left_out) {
             continue;
         }
@@ -271,9 +272,8 @@ fn uses(words: &[Word]) -> Vec<Use> {
 }
 
 fn missing(path: &[String]) -> Option<&'static str> {
-    let begins = |known: &[&str]| {
-        path.len() >= known.len() && path.iter().zip(known).all(|(a, b)| a == b)
-    };
+    let begins =
+        |known: &[&str]| path.len() >= known.len() && path.iter().zip(known).all(|(a, b)| a == b);
     let (_, why) = MISSING.iter().find(|(known, _)| begins(known))?;
     Some(why)
 }
@@ -341,8 +341,14 @@ mod tests {
     #[test]
     fn what_fails_is_found_with_its_line() {
         for (text, expected) in [
-            ("fn f() {\n std::thread::spawn(|| 1);\n}", vec![(2, "std::thread::spawn")]),
-            ("use std::thread;\nfn f() { thread::spawn(g); }", vec![(2, "std::thread::spawn")]),
+            (
+                "fn f() {\n std::thread::spawn(|| 1);\n}",
+                vec![(2, "std::thread::spawn")],
+            ),
+            (
+                "use std::thread;\nfn f() { thread::spawn(g); }",
+                vec![(2, "std::thread::spawn")],
+            ),
             (
                 "use std::{env, fs, net::{IpAddr, TcpStream as Tcp}};\nfn f() {\n env::var(\"A\");\n Tcp::connect(a) }",
                 vec![(3, "std::env::var"), (4, "std::net::TcpStream::connect")],
@@ -351,11 +357,14 @@ mod tests {
                 "use std::process::Command;\n\nfn f() { Command::new(\"ls\") }",
                 vec![(3, "std::process::Command::new")],
             ),
-            ("use std::net::ToSocketAddrs;\n", vec![(1, "std::net::ToSocketAddrs")]),
-            ("use std::env::{self, vars};\nfn f() { vars(); env::args() }", vec![
-                (2, "std::env::args"),
-                (2, "std::env::vars"),
-            ]),
+            (
+                "use std::net::ToSocketAddrs;\n",
+                vec![(1, "std::net::ToSocketAddrs")],
+            ),
+            (
+                "use std::env::{self, vars};\nfn f() { vars(); env::args() }",
+                vec![(2, "std::env::args"), (2, "std::env::vars")],
+            ),
         ] {
             let expected: Vec<_> = expected
                 .into_iter()
@@ -395,7 +404,10 @@ mod tests {
         write("src/lib.rs", "mod load;\n#[cfg(test)]\nmod tests;\n");
         write("src/tests.rs", uses);
         write("src/tests/more.rs", uses);
-        write("src/load.rs", "#[cfg(test)]\nmod tests;\n\nfn f() { std::env::var(\"A\"); }");
+        write(
+            "src/load.rs",
+            "#[cfg(test)]\nmod tests;\n\nfn f() { std::env::var(\"A\"); }",
+        );
         write("src/load/tests.rs", uses);
         write("tests/outside.rs", uses);
         let found = find(folder.path()).unwrap();

@@ -10,7 +10,8 @@ pub(super) struct Word {
 
 impl Word {
     pub(super) fn is_name(&self) -> bool {
-        self.text.starts_with(|c: char| c == '_' || c.is_alphabetic())
+        self.text
+            .starts_with(|c: char| c == '_' || c.is_alphabetic())
     }
 }
 
@@ -48,7 +49,10 @@ fn next(rest: &str, first: char) -> (usize, bool) {
                 return (length, false);
             }
             let end = rest.find(|c: char| c != '_' && !c.is_alphanumeric());
-            (end.unwrap_or(rest.len()).max(first.len_utf8()), first == '_' || first.is_alphabetic())
+            (
+                end.unwrap_or(rest.len()).max(first.len_utf8()),
+                first == '_' || first.is_alphabetic(),
+            )
         }
         // A number is no word, and neither are the letters in it.
         '0'..='9' => {

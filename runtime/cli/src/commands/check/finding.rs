@@ -5,11 +5,12 @@ use std::fmt::Display;
 use serde::Serialize;
 use servo_agent::DriverFailure;
 use servo_config::{ConfigError, ConfigFile, DriverRole};
-use servo_host::{AssembleError, AssembleErrors, Fault, SiteError, Ungranted};
+use servo_host::{AssembleErrors, Explanation, Fault, SiteError, Ungranted};
+use servo_policy::Advice;
 
 use servo_optune::objective::ObjectiveError;
 
-use crate::exit::Failed;
+use crate::exit::{Failed, Message};
 
 /// One thing that is wrong, or odd.
 #[derive(Debug, Clone, Serialize)]
@@ -66,10 +67,22 @@ impl Finding {
         }
     }
 
-    /// From words that hold their remedy after the first semicolon.
-    fn from_words(about: About, words: &str) -> Self {
-        let (problem, remedy) = words.split_once("; ").unwrap_or((words, "correct it"));
-        Self::new(about, problem, remedy)
+    fn from_advice(about: About, advice: &Advice) -> Self {
+        Self::new(about, &advice.problem, &advice.remedy)
+    }
+
+    /// Each thing that an error has to say.
+    fn explained(about: About, explanation: &Explanation) -> Vec<Self> {
+        match explanation {
+            Explanation::Places(places) => {
+                let one = |place| Self {
+                    about,
+                    ..Self::from_config(place)
+                };
+                places.iter().map(one).collect()
+            }
+            Explanation::Advice(advice) => vec![Self::from_advice(about, advice)],
+        }
     }
 
     fn from_config(error: &ConfigError) -> Self {
@@ -112,11 +125,6 @@ impl Finding {
         ))
         .of(role)
         .warning()
-    }
-
-    /// Arguments or variables that cannot be used.
-    pub(super) fn usage(failed: &Failed) -> Self {
-        Self::from_words(About::Configuration, &failed.to_string())
     }
 
     /// What a driver asks for and does not get.
@@ -212,50 +220,44 @@ impl Findings {
         self.0.push(finding);
     }
 
-    /// Words about a key of the file.
-    pub(super) fn key(&mut self, file: &ConfigFile, key: &str, words: &impl Display) {
-        let words = words.to_string();
-        let (problem, remedy) = words.split_once("; ").unwrap_or((&words, "correct it"));
-        self.push(Finding::from_config(&file.error(key, problem, remedy)));
+    /// What is wrong with a key of the file.
+    pub(super) fn key(&mut self, file: &ConfigFile, key: &str, advice: Advice) {
+        let error = file.error(key, advice.problem, advice.remedy);
+        self.push(Finding::from_config(&error));
+    }
+
+    /// Arguments or variables that cannot be used.
+    pub(super) fn usage(&mut self, failed: &Failed) {
+        match failed {
+            Failed::Ran(Message::Explained(explanation))
+            | Failed::Usage(Message::Explained(explanation)) => {
+                self.0
+                    .extend(Finding::explained(About::Configuration, explanation));
+            }
+            other => self.push(Finding::new(
+                About::Configuration,
+                &other.to_string(),
+                "correct it",
+            )),
+        }
     }
 
     /// What keeps a driver, or the environment check, from being called.
     pub(super) fn assembly(&mut self, role: Option<DriverRole>, errors: &AssembleErrors) {
         for error in errors.iter() {
-            let found: Vec<Finding> = match error {
-                AssembleError::Config(errors) => errors.iter().map(Finding::from_config).collect(),
-                AssembleError::Site(error) => {
-                    self.site(role, error);
-                    continue;
-                }
-                AssembleError::Source { place, fault } => vec![Finding {
-                    about: about(*fault),
-                    ..Finding::from_config(place)
-                }],
-                other => {
-                    let about = about(other.fault());
-                    vec![Finding::from_words(about, &other.to_string())]
-                }
-            };
-            for finding in found {
-                self.push(finding.for_role(role));
-            }
+            self.explained(role, about(error.fault()), &error.explain());
         }
     }
 
     /// What is wrong with the folder.
     pub(super) fn site(&mut self, role: Option<DriverRole>, error: &SiteError) {
-        let finding = match error {
-            SiteError::Config(error) => Finding::from_config(error),
-            SiteError::Ceiling(errors) => {
-                for error in errors.iter() {
-                    self.push(Finding::from_config(error).for_role(role));
-                }
-                return;
-            }
-            other => Finding::from_words(About::Configuration, &other.to_string()),
-        };
-        self.push(finding.for_role(role));
+        self.explained(role, About::Configuration, &error.explain());
+    }
+
+    fn explained(&mut self, role: Option<DriverRole>, about: About, explanation: &Explanation) {
+        for finding in Finding::explained(about, explanation) {
+            self.push(finding.for_role(role));
+        }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Finding> {
@@ -279,9 +281,9 @@ impl Findings {
         errors.peek()?;
         Some(
             if errors.any(|finding| finding.about == About::Configuration) {
-                Failed::Usage(String::new())
+                Failed::Usage(Message::Said)
             } else {
-                Failed::Ran(String::new())
+                Failed::Ran(Message::Said)
             },
         )
     }

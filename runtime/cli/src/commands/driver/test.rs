@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::given;
 use crate::args::DriverTestArgs;
-use crate::exit::{Failed, Outcome};
+use crate::exit::{Failed, Message, Outcome};
 use crate::output;
 
 pub(crate) async fn run(args: DriverTestArgs) -> Outcome {
@@ -50,7 +50,7 @@ pub(crate) async fn run(args: DriverTestArgs) -> Outcome {
     if report.passed() {
         printed
     } else {
-        Err(Failed::Ran(String::new()))
+        Err(Failed::Ran(Message::Said))
     }
 }
 

@@ -193,7 +193,7 @@ fn service(args: &RunArgs, site: &Site) -> Result<HttpConfig, Failed> {
     if let Some(other) = section.app.as_deref().filter(|other| *other != app) {
         let problem =
             format!("the file is for the application `{other}`, and the command line says `{app}`");
-        return Err(Failed::usage(file.error(
+        return Err(Failed::config(file.error(
             "optune.app",
             problem,
             "correct one of them",

@@ -10,6 +10,7 @@ use servo_agent::RetryPolicy;
 use servo_formula::FormulaError;
 use servo_host::{AppId, Natives, Site, Terms};
 use servo_native::{NativeOptions, StderrShare, parse_io_timeout};
+use servo_policy::Advice;
 
 use crate::args::SiteArgs;
 use crate::exit::Failed;
@@ -33,14 +34,13 @@ impl Settings {
         let perf = variable("OPTUNE_PERF")?.filter(|text| !text.is_empty());
         if let Some(perf) = &perf {
             servo_formula::check(perf).map_err(|error| {
-                Failed::ran(format_args!(
-                    "OPTUNE_PERF: {error}; {}",
-                    FormulaError::REMEDY
-                ))
+                let problem = format!("OPTUNE_PERF: {error}");
+                Failed::Ran(Advice::new(problem, FormulaError::REMEDY).into())
             })?;
         }
         let io_timeout = variable("OPTUNE_IO_TIMEOUT")?;
-        let io_timeout = parse_io_timeout(io_timeout.as_deref()).map_err(Failed::ran)?;
+        let io_timeout = parse_io_timeout(io_timeout.as_deref())
+            .map_err(|error| Failed::Ran(error.advice().into()))?;
         let retry = match variable("SERVO_RETRY_DELAY_SEC")?.filter(|text| !text.is_empty()) {
             Some(text) => RetryPolicy::parse(&text)
                 .map_err(|error| Failed::usage(format_args!("SERVO_RETRY_DELAY_SEC: {error}")))?,
@@ -86,6 +86,7 @@ fn variable(name: &str) -> Result<Option<String>, Failed> {
         return Ok(None);
     };
     let text = value.into_string();
-    text.map(Some)
-        .map_err(|_| Failed::usage(format_args!("{name} is not UTF-8; correct or unset it")))
+    text.map(Some).map_err(|_| {
+        Failed::Usage(Advice::new(format!("{name} is not UTF-8"), "correct or unset it").into())
+    })
 }

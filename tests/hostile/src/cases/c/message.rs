@@ -96,7 +96,11 @@ pub async fn c12_control_characters_are_refused<H: HostUnderTest>() {
     let mut requests = vec![];
     for control in ["\r\n", "\r", "\n", "\0", "\r\nhost: evil\r\n\r\n", "\x7f"] {
         requests.extend([
-            with(&plain, "headers", json!([["accept", format!("a{control}b")]])),
+            with(
+                &plain,
+                "headers",
+                json!([["accept", format!("a{control}b")]]),
+            ),
             with(&plain, "headers", json!([[format!("x-a{control}b"), "v"]])),
             with(&plain, "path", json!(format!("/a{control}b"))),
             with(&plain, "path", json!(format!("/a?b{control}c"))),
