@@ -287,6 +287,10 @@ impl AdjustDriver for NativeDriver {
         request: &AdjustRequest,
         resume: Option<&str>,
     ) -> Result<Step<AppliedApplication>, DriverFailure> {
+        if request.dry_run {
+            let message = "a program cannot be run dry: nothing holds back what it does";
+            return Err(self.manner(false).failed("dry-run", message));
+        }
         let answer = self
             .act(
                 cx,

@@ -88,6 +88,16 @@ async fn everything_in_the_request_reaches_stdin() {
     adjust(&driver, &asked).await.unwrap();
     let wanted = json!({"application": application, "control": control});
     assert_eq!(input(), wanted);
+
+    // Nothing would hold the program back, so it is not even started.
+    let dry = AdjustRequest {
+        application: request(&json!({"components": {}})),
+        dry_run: true,
+        ..asked
+    };
+    let refused = adjust(&driver, &dry).await.unwrap_err();
+    assert!(refused.message.contains("cannot be run dry"), "{refused}");
+    assert_eq!(input(), wanted);
 }
 
 /// Of a command the driver sees `param` as the service wrote it, but the values
