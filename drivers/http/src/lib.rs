@@ -20,7 +20,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use servo_driver::{
-    Adjust, AdjustRequest, Adjustment, Application, Context, Failure, Step, export_adjust,
+    Adjust, AdjustRequest, Adjustment, Application, Context, Failure, Interruption, Step,
+    export_adjust,
     failure::Status,
     model::{Component, SettingValue},
 };
@@ -110,6 +111,35 @@ impl Adjust for Http {
         let before = state.before.clone();
         look(config, request, state, cx)
             .inspect_err(|failure| undo_if_cancelled(failure, config, &before, cx))
+    }
+
+    /// A write is one request, which came whole or not at all: looking at the
+    /// document tells which.
+    fn recover(
+        config: &Config,
+        request: &AdjustRequest,
+        interruption: Interruption<State>,
+        cx: &Context,
+    ) -> Result<Step<Adjustment, State>, Failure> {
+        if let Some(state) = interruption.state {
+            return Self::resume(config, request, state, cx);
+        }
+        let target = Target::new(config, cx)?;
+        let wanted = target.wanted(&request.settings)?;
+        let document = target.read()?;
+        if !wanted.iter().all(|member| member.holds(&document)) {
+            let text = "the servo ended before the new values were written";
+            return Err(Failure::failed(text).in_force(in_force(&target, &document)));
+        }
+        let began = cx.unix_time();
+        let state = State {
+            // What was there before went with the servo.
+            before: wanted.iter().map(|member| member.now(&document)).collect(),
+            stage: Stage::Applying,
+            began,
+            ends: began + target.timeout(),
+        };
+        look(config, request, state, cx)
     }
 
     fn cancelled(

@@ -4,14 +4,14 @@ use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use serde_json::{Value, json};
 use servo_driver::{
-    AdjustRequest, Adjustment, Control,
+    AdjustRequest, Adjustment, Control, Interruption,
     failure::Status,
     http::{Kind, Method},
     model::{Scalar, SettingKind, SettingValue},
     testing::{Host, Reply, Run},
 };
 
-use crate::Http;
+use crate::{Http, State};
 
 const URL: &str = "http://app:9000/settings";
 const READY: &str = "http://app:9000/ready";
@@ -467,4 +467,39 @@ fn field_19_a_redirect_names_the_place_it_leads_to() {
     let failure = host.describe_adjust::<Http>("shop").unwrap_err();
     let text = "status 302, which leads to /login?next=/settings: redirects are not followed";
     assert!(failure.message.contains(text), "{failure}");
+}
+
+/// What a crash cut short is looked at, and never written again.
+#[test]
+fn an_adjustment_that_was_cut_short_is_looked_at() {
+    let cut_short = |state| Interruption {
+        state,
+        in_step: true,
+    };
+    let written = Host::new()
+        .config(config())
+        .serve(Method::Get, URL, |_| Reply::json(document()));
+    let run = written.recover::<Http>(&request(&[("workers", 4.into())]), cut_short(None));
+    assert!(
+        run.result
+            .unwrap()
+            .settings
+            .contains(&SettingValue::new("app", "workers", 4))
+    );
+    let lost = run_lost(cut_short(None));
+    let failure = lost.result.unwrap_err();
+    assert_eq!(failure.status, Status::Failed);
+    let in_force = failure.in_force.unwrap();
+    assert!(
+        in_force.contains(&SettingValue::new("app", "workers", 4)),
+        "{in_force:?}"
+    );
+    assert!(lost.requests.iter().all(|sent| sent.method == Method::Get));
+}
+
+fn run_lost(interruption: Interruption<State>) -> Run<Adjustment> {
+    Host::new()
+        .config(config())
+        .serve(Method::Get, URL, |_| Reply::json(document()))
+        .recover::<Http>(&request(&[("workers", 8.into())]), interruption)
 }

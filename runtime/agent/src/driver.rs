@@ -204,6 +204,17 @@ impl From<DriverFailure> for Failure {
     }
 }
 
+impl From<Failure> for DriverFailure {
+    fn from(failure: Failure) -> Self {
+        Self {
+            status: failure.status,
+            reason: failure.reason,
+            message: failure.message.unwrap_or_default(),
+            in_force: failure.state.map(|state| Box::new(state.application)),
+        }
+    }
+}
+
 /// A driver that measures.
 ///
 /// Every future may be dropped at any await: dropping it must end the step and

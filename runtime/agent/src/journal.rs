@@ -15,14 +15,16 @@ mod recovered;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use servo_protocol::Envelope;
+use servo_protocol::{Envelope, Failure};
 use thiserror::Error;
 
 use crate::driver::{CallId, DriverFacts, Pause};
 
 pub use file::{Clock, FileJournal, Room};
 pub use folder::JournalOpenError;
-pub use recovered::{CallInHand, PauseInHand, Recovered, Standing, UnsentReport};
+pub use recovered::{
+    BegunCall, CallInHand, PauseInHand, Recovered, Standing, UndoInHand, UnsentReport,
+};
 
 /// A command that is about to be carried out.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,6 +79,28 @@ impl std::fmt::Display for DriverId {
     }
 }
 
+/// What becomes of an undo.
+#[derive(Debug, Clone, PartialEq)]
+pub enum UndoRecord {
+    /// Its first step is about to run.
+    Begins(Undoing),
+    /// It is about to wait.
+    Waits(Pause),
+    /// A later step of it is about to run.
+    GoesOn,
+}
+
+/// An undo, and how the call is reported after it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Undoing {
+    /// State of the call's last pause.
+    pub state: String,
+    /// The failure, apart from what the undo brings.
+    pub failure: Failure,
+    /// Whether it is in the driver's words.
+    pub stated: bool,
+}
+
 /// The journal could not keep what it was told.
 #[derive(Debug, Error)]
 #[error("the journal cannot be written: {0}; free space or repair the folder")]
@@ -109,6 +133,20 @@ pub trait Journal: Send + Sync {
     /// # Errors
     /// It cannot be kept; the step does not run and the call fails.
     async fn resumed(&self, call: &CallId) -> Result<(), JournalError>;
+
+    /// A driver is about to be asked what became of an adjustment that was cut
+    /// short; what it leaves in a pause from now on is its own.
+    ///
+    /// # Errors
+    /// It cannot be kept; the driver is not asked and the call fails.
+    async fn recovering(&self, call: &CallId, driver: &DriverId) -> Result<(), JournalError>;
+
+    /// A cancelled call is being undone.
+    ///
+    /// # Errors
+    /// It cannot be kept; the undo goes on all the same, since what was begun
+    /// would otherwise stay as it is.
+    async fn undo(&self, call: &CallId, record: &UndoRecord) -> Result<(), JournalError>;
 
     /// A call has ended and this final report is about to be sent.
     ///
@@ -150,6 +188,14 @@ impl Journal for NoJournal {
     }
 
     async fn resumed(&self, _: &CallId) -> Result<(), JournalError> {
+        Ok(())
+    }
+
+    async fn recovering(&self, _: &CallId, _: &DriverId) -> Result<(), JournalError> {
+        Ok(())
+    }
+
+    async fn undo(&self, _: &CallId, _: &UndoRecord) -> Result<(), JournalError> {
         Ok(())
     }
 

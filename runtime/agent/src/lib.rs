@@ -33,8 +33,9 @@ pub use driver::{
 };
 pub use environment::EnvironmentCheck;
 pub use journal::{
-    Accepted, Began, CallInHand, Clock, DriverId, FileJournal, Journal, JournalError,
-    JournalOpenError, NoJournal, PauseInHand, Recovered, Room, Standing, UnsentReport,
+    Accepted, Began, BegunCall, CallInHand, Clock, DriverId, FileJournal, Journal, JournalError,
+    JournalOpenError, NoJournal, PauseInHand, Recovered, Room, Standing, UndoInHand, UndoRecord,
+    Undoing, UnsentReport,
 };
 pub use observer::{Brought, NoObserver, Notice, Observer};
 pub use operation::{Call, CallLimits, Ended, Start};

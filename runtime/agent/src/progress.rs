@@ -117,6 +117,15 @@ impl ProgressSink {
         taken
     }
 
+    /// The same sink with another token: the undo of a cancelled call reports
+    /// where the call did, and is not cancelled itself.
+    pub(crate) fn under(&self, cancel: CancellationToken) -> Self {
+        Self {
+            cancel,
+            ..self.clone()
+        }
+    }
+
     /// Whether the call is still wanted.
     #[must_use]
     pub fn verdict(&self) -> Verdict {

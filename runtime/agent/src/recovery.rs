@@ -9,7 +9,9 @@
 //! | a command of which no step had begun | carried out |
 //! | a pause | goes on with the state it left and what is left of its wait |
 //! | a measurement in a step | the step is begun again with the state it was given |
-//! | an adjustment in a step | reported `failed`, `unknown` |
+//! | an adjustment in a step | its driver is asked what became of it, if it recovers; otherwise reported `failed`, `unknown` |
+//! | an undo in a pause | goes on, with what is left of its wait |
+//! | an undo in a step | the call is reported as it was to be, and the state of the application as unknown |
 //!
 //! A report can arrive and the servo can end before it knows. Sending it again
 //! is the only choice that never loses a result. A service that gives its
@@ -22,12 +24,18 @@
 //! would cost the service a trial for nothing. An adjustment in a step may have
 //! changed all, some or none of the application. Running the step again could
 //! repeat what must happen once (a restart, a scaling), and calling it a
-//! success would be a lie; the service hears that the state is unknown and
-//! decides. Between two steps nothing is half done: there an adjustment goes on.
+//! success would be a lie. Only the driver can look what became of it: one that
+//! recovers is asked, and answers like a step. For any other the service hears
+//! that the state is unknown, and decides. Between two steps nothing is half
+//! done: there an adjustment goes on.
 //!
 //! What takes the process with it would do so at every start, so the same step
-//! is begun three times at most. And a pause belongs to the driver that left
-//! it: another version, or other bytes, cannot be expected to read the state.
+//! is begun three times at most, and a driver is asked three times at most what
+//! became of an adjustment. A pause belongs to the driver that left it: another
+//! version, or other bytes, cannot be expected to read the state, unless it is
+//! one that recovers, which is told that it is an older one's.
+
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -36,8 +44,8 @@ use servo_protocol::{
     Status,
 };
 
-use crate::driver::{AdjustRequest, CallId, DriverFailure};
-use crate::journal::{CallInHand, DriverId, PauseInHand, Recovered, Standing, UnsentReport};
+use crate::driver::{AdjustRequest, CallId, DriverFacts, DriverFailure, Interruption};
+use crate::journal::{CallInHand, DriverId, Recovered, Standing, UndoInHand, UnsentReport};
 use crate::operation::Start;
 use crate::servo::Servo;
 use crate::turn::{Reported, Turn, about_to_send};
@@ -50,65 +58,133 @@ const ATTEMPTS: u32 = 3;
 enum Decision {
     /// It is carried out from its beginning.
     Afresh,
-    /// It goes on at a pause, with this request.
+    /// It goes on there, with this request.
     Resume(Start, Value),
     /// It has failed.
     Fail(DriverFailure),
 }
 
-/// What becomes of a call, given the driver that there is now.
-fn decide(operation: Operation, call: CallInHand, driver: Option<&DriverId>) -> Decision {
-    let in_step = match &call.standing {
-        Standing::Accepted => false,
-        Standing::FirstStep => true,
-        Standing::Paused(pause) => pause.running,
-    };
-    if in_step && operation == Operation::Adjust {
-        return Decision::Fail(unknown(
-            "the servo ended while the driver was adjusting; the state of the application is \
-             unknown"
-                .to_owned(),
-        ));
-    }
-    if call.attempts >= ATTEMPTS {
-        return Decision::Fail(unknown(format!(
-            "the servo ended {} times at this point of {operation}, so it is not tried again; look \
-             into its log and the system's for the cause",
-            call.attempts
-        )));
-    }
-    let Standing::Paused(pause) = call.standing else {
-        return Decision::Afresh;
-    };
-    let PauseInHand {
-        driver: theirs,
-        request,
-        state,
-        left,
-        waited,
-        progress,
-        ..
-    } = *pause;
-    match driver {
-        // The turn says that there is none.
-        None => {}
-        Some(ours) if *ours == theirs => {}
-        Some(ours) => {
-            let message = format!(
-                "the call was begun by the driver {theirs} and cannot be continued by {ours}"
-            );
-            let reason = Reason::Other("version-mismatch".to_owned());
-            return Decision::Fail(DriverFailure::new(Status::Failed, reason, message));
+/// The driver that there is now.
+#[derive(Debug)]
+struct Ours {
+    id: DriverId,
+    /// Whether it takes up an adjustment that was cut short.
+    recovers: bool,
+}
+
+impl From<&DriverFacts> for Ours {
+    fn from(facts: &DriverFacts) -> Self {
+        Self {
+            id: facts.into(),
+            recovers: facts.recover,
         }
     }
-    let start = Start::Paused {
-        state,
-        wait: left,
-        waited,
-        elapsed: call.elapsed,
-        progress,
+}
+
+/// What becomes of a call, given the driver that there is now.
+fn decide(operation: Operation, call: CallInHand, driver: Option<&Ours>) -> Decision {
+    let attempts = call.attempts;
+    let elapsed = call.elapsed;
+    let begun = match call.standing {
+        Standing::Accepted if attempts >= ATTEMPTS => return given_up(operation, attempts),
+        Standing::Accepted => return Decision::Afresh,
+        Standing::Begun(begun) => *begun,
     };
-    Decision::Resume(start, request)
+    // Where there is none, the turn says so.
+    let same = driver.is_none_or(|ours| ours.id == begun.driver);
+    if let Some(undo) = begun.undo {
+        let whole = begun.pause.and_then(|pause| pause.progress);
+        return undo_on(undo, begun.request, same, elapsed, whole);
+    }
+    let recovers = operation == Operation::Adjust && driver.is_some_and(|ours| ours.recovers);
+    let asked_too_often = begun.recovering && attempts >= ATTEMPTS;
+    if begun.running && operation == Operation::Adjust && !(recovers && !asked_too_often) {
+        return match begun.recovering {
+            true if asked_too_often => given_up(operation, attempts),
+            _ => Decision::Fail(unknown(
+                "the servo ended while the driver was adjusting; the state of the application is \
+                 unknown"
+                    .to_owned(),
+            )),
+        };
+    }
+    if recovers && (begun.running || !same) {
+        let (state, progress) = match begun.pause {
+            Some(pause) => (Some(pause.state), pause.progress),
+            None => (None, None),
+        };
+        let start = Start::Interrupted {
+            interruption: Interruption {
+                state,
+                in_step: begun.running,
+            },
+            own: same,
+            elapsed,
+            progress,
+        };
+        return Decision::Resume(start, begun.request);
+    }
+    if attempts >= ATTEMPTS {
+        return given_up(operation, attempts);
+    }
+    let Some(pause) = begun.pause else {
+        return Decision::Afresh;
+    };
+    if let (false, Some(ours)) = (same, driver) {
+        let message = format!(
+            "the call was begun by the driver {} and cannot be continued by {}",
+            begun.driver, ours.id
+        );
+        let reason = Reason::Other("version-mismatch".to_owned());
+        return Decision::Fail(DriverFailure::new(Status::Failed, reason, message));
+    }
+    let start = Start::Paused {
+        state: pause.state,
+        wait: pause.left,
+        waited: pause.waited,
+        elapsed,
+        progress: pause.progress,
+    };
+    Decision::Resume(start, begun.request)
+}
+
+fn given_up(operation: Operation, attempts: u32) -> Decision {
+    Decision::Fail(unknown(format!(
+        "the servo ended {attempts} times at this point of {operation}, so it is not tried again; \
+         look into its log and the system's for the cause"
+    )))
+}
+
+/// What becomes of a call that was being undone.
+fn undo_on(
+    undo: UndoInHand,
+    request: Value,
+    same: bool,
+    elapsed: Duration,
+    progress: Option<f64>,
+) -> Decision {
+    let why = match undo.pause {
+        Some(pause) if !undo.running && same => {
+            let start = Start::Undone {
+                undoing: undo.what,
+                resume: pause.state,
+                wait: pause.left,
+                undone: undo.elapsed,
+                elapsed,
+                progress,
+            };
+            return Decision::Resume(start, request);
+        }
+        Some(_) if !undo.running => "another driver is here now than the one that was undoing it",
+        _ => "the servo ended while the driver was undoing it",
+    };
+    let mut failure = DriverFailure::from(undo.what.failure);
+    failure.message = format!(
+        "{}; {why}, so the state of the application is unknown",
+        failure.message
+    );
+    failure.in_force = None;
+    Decision::Fail(failure)
 }
 
 fn unknown(message: String) -> DriverFailure {
@@ -170,7 +246,7 @@ impl Servo {
             ),
             CommandBody::Sleep(_) => return Reported::InStep,
         };
-        let driver = driver.map(DriverId::from);
+        let driver = driver.map(Ours::from);
         match decide(operation, in_hand, driver.as_ref()) {
             Decision::Afresh => self.turn(command, &answer, call).await,
             Decision::Fail(failure) => {

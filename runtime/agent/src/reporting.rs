@@ -208,6 +208,13 @@ impl Reporting<'_> {
     /// Sends reports until the call has ended.
     pub(crate) async fn rest(mut self) {
         loop {
+            // Nobody listens to what follows, such as an undo.
+            if matches!(
+                self.unwanted.cause(),
+                Some(Cause::Abandoned(_) | Cause::Unheard)
+            ) {
+                return self.ended.cancelled().await;
+            }
             let over = tokio::select! {
                 biased;
                 () = self.ended.cancelled() => true,

@@ -308,6 +308,11 @@ impl<'a> Turn<'a> {
             // The driver's state or the requested one, never a mixture (section 17).
             Ended::Done(applied) if applied.is_empty() || requested => Ended::Done(param.state),
             Ended::Done(applied) => Ended::Done(State::from(applied)),
+            // The original reports no state with a failure.
+            Ended::Failed(failure) if requested => Ended::Failed(DriverFailure {
+                in_force: None,
+                ..failure
+            }),
             Ended::Failed(failure) => Ended::Failed(failure),
             Ended::Abandoned(reason) => Ended::Abandoned(reason),
         })

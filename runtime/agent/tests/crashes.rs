@@ -227,3 +227,126 @@ async fn a_call_that_was_gone_too_long() {
     );
     assert_eq!(world.measure.steps.lock().unwrap().len(), 1);
 }
+
+/// The same points with a driver that recovers: what was half done is taken up,
+/// and ends well; nothing is ever begun twice.
+#[tokio::test(start_paused = true)]
+async fn a_crash_at_each_point_of_an_adjustment_that_can_be_taken_up() {
+    let commands = &commands()[1..2];
+    let (points, _) = World::new(commands, true).recovering().run(vec![]).await;
+    for (number, point) in points.iter().enumerate() {
+        let mut world = World::new(commands, true).recovering();
+        world.run(vec![Crash::Nth(number)]).await;
+        let report = &world.service.accepted.lock().unwrap()[0].1;
+        assert_eq!(report["status"], "ok", "{point}: {report}");
+        let taken_up = world.adjust.taken_up.lock().unwrap();
+        let half_done = HALF_DONE.contains(&point.as_str());
+        assert_eq!(taken_up.len(), usize::from(half_done), "{point}");
+        assert!(taken_up.iter().all(|each| each.in_step), "{point}");
+        let steps = world.adjust.steps.lock().unwrap();
+        let firsts = steps.iter().filter(|(_, state)| state.is_none()).count();
+        assert!(firsts <= 1 && steps.len() <= 2, "{point}: {steps:?}");
+    }
+}
+
+/// A driver that takes the servo with it each time it is asked is asked three
+/// times.
+#[tokio::test(start_paused = true)]
+async fn a_driver_is_asked_three_times_what_became_of_an_adjustment() {
+    let mut world = World::new(&commands()[1..2], true).recovering();
+    let again = Crash::At("adjust: taking it up");
+    let crashes = vec![
+        Crash::At("adjust: in its first step"),
+        again.clone(),
+        again.clone(),
+        again.clone(),
+        again,
+    ];
+    let (_, happened) = world.run(crashes).await;
+    assert_eq!(happened, 4);
+    assert_eq!(world.adjust.taken_up.lock().unwrap().len(), 3);
+    let report = &world.service.accepted.lock().unwrap()[0].1;
+    assert_eq!(
+        (&report["status"], &report["reason"]),
+        (&json!("failed"), &json!("unknown"))
+    );
+    assert!(
+        report["message"]
+            .as_str()
+            .unwrap()
+            .contains("ended 3 times"),
+        "{report}"
+    );
+}
+
+/// What another version of it left waiting, a driver that recovers is told of.
+#[tokio::test(start_paused = true)]
+async fn a_pause_of_an_older_driver_is_taken_up_by_one_that_recovers() {
+    let mut world = World::new(&commands()[1..2], true).recovering();
+    world.crash_once(Crash::At("ADJUST: after paused")).await;
+    world.exchange_drivers();
+    world.run(vec![]).await;
+    let taken_up = world.adjust.taken_up.lock().unwrap();
+    let [only] = taken_up.as_slice() else {
+        panic!("{taken_up:?}");
+    };
+    assert_eq!(
+        (only.state.as_deref(), only.in_step),
+        (Some(ADJUST_STATE), false)
+    );
+    assert!(world.adjust.steps.lock().unwrap().is_empty());
+    assert_eq!(world.service.accepted.lock().unwrap()[0].1["status"], "ok");
+}
+
+/// Points at which an undo is half done as far as the journal knows.
+const HALF_UNDONE: [&str; 5] = [
+    "ADJUST: after undoing",
+    "adjust: undoing",
+    "ADJUST: before undo paused",
+    "ADJUST: after undo resumed",
+    "ADJUST: before ended",
+];
+
+/// A crash at each point of an adjustment that is cancelled in its wait and
+/// undone in two steps: no step of the undo runs twice, one that waits goes on,
+/// and what is in force is told where it is known.
+#[tokio::test(start_paused = true)]
+async fn a_crash_at_each_point_of_an_undo() {
+    let commands = &commands()[1..2];
+    let (points, _) = World::new(commands, true).cancelling().run(vec![]).await;
+    for point in HALF_UNDONE {
+        assert!(
+            points.iter().any(|name| name == point),
+            "{point}: {points:?}"
+        );
+    }
+    for (number, point) in points.iter().enumerate() {
+        let mut world = World::new(commands, true).cancelling();
+        world.run(vec![Crash::Nth(number)]).await;
+        let report = &world.service.accepted.lock().unwrap()[0].1;
+        let undone = world.adjust.undone.lock().unwrap();
+        let firsts = undone.iter().filter(|(_, own)| own.is_none()).count();
+        assert!(firsts <= 1 && undone.len() <= 2, "{point}: {undone:?}");
+        assert!(
+            undone.iter().all(|(state, _)| state == ADJUST_STATE),
+            "{point}"
+        );
+        let message = report["message"].as_str().unwrap();
+        let unknown = message.contains("state of the application is unknown");
+        if HALF_UNDONE.contains(&point.as_str()) {
+            assert_eq!(report["status"], "cancelled", "{point}: {report}");
+            assert!(
+                unknown && report.get("state").is_none(),
+                "{point}: {report}"
+            );
+        } else if unknown {
+            assert!(HALF_DONE.contains(&point.as_str()), "{point}: {report}");
+            assert_eq!(report["status"], "failed", "{point}: {report}");
+        } else {
+            assert_eq!(report["status"], "cancelled", "{point}: {report}");
+            let state = &report["state"]["application"]["components"]["web"]["settings"];
+            assert_eq!(state["cpu"]["value"], 1.0, "{point}: {report}");
+            assert_eq!(undone[1].1.as_deref(), Some(UNDO_STATE), "{point}");
+        }
+    }
+}

@@ -16,8 +16,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::json;
 use servo_agent::{
-    Accepted, Began, CallId, Clock, DriverId, FileJournal, Journal, Pause, PauseInHand, Recovered,
-    Standing,
+    Accepted, Began, BegunCall, CallId, Clock, DriverId, FileJournal, Journal, Pause, PauseInHand,
+    Recovered, Standing,
 };
 use servo_protocol::{Envelope, EventName};
 use tempfile::TempDir;
@@ -76,14 +76,18 @@ impl Place {
         journal
     }
 
-    fn found(&self) -> PauseInHand {
+    fn begun(&self) -> BegunCall {
         match self.open().1 {
             Recovered::Call(call) => match call.standing {
-                Standing::Paused(pause) => *pause,
+                Standing::Begun(begun) => *begun,
                 other => panic!("{other:?}"),
             },
             other => panic!("{other:?}"),
         }
+    }
+
+    fn found(&self) -> PauseInHand {
+        self.begun().pause.unwrap()
     }
 }
 
@@ -170,15 +174,19 @@ async fn what_was_told_is_found_again() {
     drop(journal);
     place.at(27);
     assert_eq!(
-        place.found(),
-        PauseInHand {
+        place.begun(),
+        BegunCall {
             driver: began().driver,
             request: began().request,
-            state: "{\"from\": 1}".to_owned(),
-            left: Duration::from_secs(40),
-            waited: Duration::from_secs(20),
-            progress: Some(12.5),
+            pause: Some(PauseInHand {
+                state: "{\"from\": 1}".to_owned(),
+                left: Duration::from_secs(40),
+                waited: Duration::from_secs(20),
+                progress: Some(12.5),
+            }),
             running: false,
+            recovering: false,
+            undo: None,
         }
     );
     let (journal, _) = found("MEASURE (call c1) was waiting, 40s are left");

@@ -30,9 +30,9 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use servo_agent::{
     Accepted, AdjustDriver, AdjustRequest, Began, CallContext, CallId, CancelSupport, Clock,
-    DriverFacts, DriverFailure, Drivers, FileJournal, HttpConfig, HttpTransport, Journal,
+    DriverFacts, DriverFailure, DriverId, Drivers, FileJournal, HttpConfig, HttpTransport, Journal,
     JournalError, MeasureDriver, MeasureRequest, Notice, Observer, Pause, Servo, ServoConfig,
-    ServoHandle, Step, StopReason, Transport, parse_url,
+    ServoHandle, Step, StopReason, Transport, UndoRecord, parse_url,
 };
 use servo_egress::{Gate, Owner, SystemResolver};
 use servo_protocol::{Application, AppliedApplication, Envelope, Measurement, Metrics};
@@ -96,6 +96,18 @@ impl Journal for Pointed {
         point("before resumed");
         self.0.resumed(call).await?;
         point("after resumed");
+        Ok(())
+    }
+    async fn recovering(&self, call: &CallId, driver: &DriverId) -> Result<(), JournalError> {
+        point("before recovering");
+        self.0.recovering(call, driver).await?;
+        point("after recovering");
+        Ok(())
+    }
+    async fn undo(&self, call: &CallId, record: &UndoRecord) -> Result<(), JournalError> {
+        point("before undo");
+        self.0.undo(call, record).await?;
+        point("after undo");
         Ok(())
     }
     async fn ended(&self, call: &CallId, report: &Envelope) -> Result<(), JournalError> {

@@ -14,8 +14,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::json;
 use servo_agent::{
-    Accepted, Began, Call, CallId, CallLimits, CancelSupport, Ended, Journal, JournalError,
-    MeasureRequest, NoJournal, NoObserver, NoReporter, Notice, Pacing, Pause, Start,
+    Accepted, Began, Call, CallId, CallLimits, CancelSupport, DriverId, Ended, Journal,
+    JournalError, MeasureRequest, NoJournal, NoObserver, NoReporter, Notice, Pacing, Pause, Start,
+    UndoRecord,
 };
 use servo_protocol::Envelope;
 use support::*;
@@ -56,6 +57,16 @@ impl Journal for Diary {
     }
     async fn resumed(&self, _: &CallId) -> Result<(), JournalError> {
         self.write("resumed", "")
+    }
+    async fn recovering(&self, _: &CallId, driver: &DriverId) -> Result<(), JournalError> {
+        self.write("recovering", &driver.to_string())
+    }
+    async fn undo(&self, _: &CallId, record: &UndoRecord) -> Result<(), JournalError> {
+        match record {
+            UndoRecord::Begins(undo) => self.write("undoing", &undo.state),
+            UndoRecord::Waits(pause) => self.write("undo paused", &pause.state),
+            UndoRecord::GoesOn => self.write("undo resumed", ""),
+        }
     }
     async fn ended(&self, _: &CallId, report: &Envelope) -> Result<(), JournalError> {
         self.write("ended", report.param["status"].as_str().unwrap())

@@ -256,6 +256,9 @@ limits! {
     /// One step from entry to return, waiting for the network included. Long
     /// waits belong between steps, where they hold no memory.
     step_wall: Duration, Span = secs(600), ms(1) => secs(86_400);
+    /// Undoing what a cancelled call began, waits between its steps included. It
+    /// begins when the call ends: rolling back takes as long as rolling out.
+    undo_wall: Duration, Span = secs(300), ms(1) => secs(86_400);
     /// How long a driver told to cancel may take to stop before it is dropped.
     cancel_grace: Duration, Span = secs(10), ms(1) => secs(600);
     /// Elements of all tables. Rust and C programs use one per function whose

@@ -44,8 +44,18 @@ use crate::records::{Once, Records};
 /// Characters of a guest's standard error that go into the text of a trap.
 const TRAP_EXCERPT: usize = 600;
 
-/// One call of a bound driver: one or more steps under one budget.
+/// What the steps of a call are for. Each part has a budget of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// What was asked.
+    Act,
+    /// Undoing it, since it was cancelled.
+    Undo,
+}
+
+/// One part of a call of a bound driver: one or more steps under one budget.
 pub struct Call {
+    part: Part,
     driver: BoundDriver,
     shared: Arc<CallShared>,
     meter: CallMeter,
@@ -65,6 +75,7 @@ impl std::fmt::Debug for Call {
 impl Call {
     pub(crate) fn new(
         driver: BoundDriver,
+        part: Part,
         id: String,
         observer: Arc<dyn CallObserver>,
         cancel: CancellationToken,
@@ -76,7 +87,12 @@ impl Call {
             id,
             u64::from(budget.audit_records),
         );
+        let wall = match part {
+            Part::Act => budget.wall,
+            Part::Undo => budget.undo_wall,
+        };
         Self {
+            part,
             steps: AtomicU32::new(0),
             shared: Arc::new(CallShared {
                 observer,
@@ -86,7 +102,7 @@ impl Call {
                 folders: folder_quota(budget),
             }),
             meter: CallMeter::new(budget).audited(audit),
-            deadline: Instant::now() + budget.wall,
+            deadline: Instant::now() + wall,
             driver,
         }
     }
@@ -174,7 +190,9 @@ impl Call {
             Limit::Tables => format!("{} elements", budget.table_elements),
             Limit::Stack => ByteSize(GUEST_STACK as u64).to_string(),
             Limit::Cpu => Span(budget.cpu).to_string(),
-            Limit::Wall => self.wall_text(budget),
+            Limit::StepWall => Span(budget.step_wall).to_string(),
+            Limit::CallWall => Span(budget.wall).to_string(),
+            Limit::UndoWall => Span(budget.undo_wall).to_string(),
             Limit::Handles => budget.handles.to_string(),
             Limit::HostcallBytes => format!("{} bytes", budget.hostcall_bytes),
             Limit::ResultBytes => format!("{} bytes", budget.result_bytes),
@@ -190,11 +208,11 @@ impl Call {
     }
 
     /// Which of the two times has passed.
-    fn wall_text(&self, budget: &Budget) -> String {
-        if self.is_over() {
-            format!("{} for the whole call", Span(budget.wall))
-        } else {
-            Span(budget.step_wall).to_string()
+    fn wall(&self) -> Limit {
+        match (self.is_over(), self.part) {
+            (false, _) => Limit::StepWall,
+            (true, Part::Act) => Limit::CallWall,
+            (true, Part::Undo) => Limit::UndoWall,
         }
     }
 
@@ -216,7 +234,7 @@ impl Call {
     fn record<T>(&self, name: &str, step: &Step<T>, marks: &Marks) {
         let records = &self.shared.records;
         match &step.end {
-            End::Limit { limit, .. } => records.ended(name, self.limit_key(*limit)),
+            End::Limit { limit, .. } => records.ended(name, limit_key(*limit)),
             End::Cancelled => {
                 let outcome = match marks.dropped_late {
                     true => {
@@ -229,22 +247,14 @@ impl Call {
             }
             _ => {}
         }
-        let refused = marks.refused.map(|limit| self.limit_key(limit));
+        let refused = marks.refused.map(limit_key);
         if let Some(key) = refused
-            && !matches!(&step.end, End::Limit { limit, .. } if self.limit_key(*limit) == key)
+            && !matches!(&step.end, End::Limit { limit, .. } if limit_key(*limit) == key)
         {
             records.limit_hit(key);
         }
         if step.report.output.dropped > 0 {
             records.cut(Once::Output);
-        }
-    }
-
-    /// The name of a limit in `servo limits`.
-    fn limit_key(&self, limit: Limit) -> &'static str {
-        match limit {
-            Limit::Wall if self.is_over() => "wall",
-            limit => limit.key().unwrap_or("stack"),
         }
     }
 
@@ -262,7 +272,7 @@ impl Call {
             },
             () = self.shared.cancel.cancelled() => return unmarked(unstarted(End::Cancelled)),
             () = tokio::time::sleep_until(self.deadline) => {
-                return unmarked(unstarted(self.over(Limit::Wall)));
+                return unmarked(unstarted(self.over(self.wall())));
             }
         };
         if let Some(fault) = shared.ticker.fault() {
@@ -349,7 +359,7 @@ impl Call {
                 Err(CpuExhausted) => Ran::Stopped(Limit::Cpu),
             },
             () = cancelled => Ran::Cancelled,
-            () = tokio::time::sleep_until(deadline) => Ran::Stopped(Limit::Wall),
+            () = tokio::time::sleep_until(deadline) => Ran::Stopped(self.wall()),
         }
     }
 
@@ -487,6 +497,11 @@ enum Ran<T> {
     Stopped(Limit),
     /// A cancel that it did not obey within its grace.
     Cancelled,
+}
+
+/// The name of a limit in `servo limits`.
+fn limit_key(limit: Limit) -> &'static str {
+    limit.key().unwrap_or("stack")
 }
 
 fn refused<T>(problem: String) -> Step<T> {

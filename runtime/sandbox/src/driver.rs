@@ -15,7 +15,7 @@ use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use crate::bindings::{adjust, measure};
-use crate::call::Call;
+use crate::call::{Call, Part};
 use crate::compile::{Cached, CodeOrigin, CodeSource};
 use crate::compiler::Compiler;
 use crate::engine::{self, MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS};
@@ -421,17 +421,18 @@ impl BoundDriver {
     pub fn begin(&self, observer: Arc<dyn CallObserver>, cancel: CancellationToken) -> Call {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        self.begin_as(format!("call-{number}"), observer, cancel)
+        self.begin_as(Part::Act, format!("call-{number}"), observer, cancel)
     }
 
-    /// As [`BoundDriver::begin`], with the id that the call has elsewhere; its
-    /// records bear it.
+    /// As [`BoundDriver::begin`], for a part of a call, with the id that the call
+    /// has elsewhere; its records bear it.
     pub fn begin_as(
         &self,
+        part: Part,
         id: String,
         observer: Arc<dyn CallObserver>,
         cancel: CancellationToken,
     ) -> Call {
-        Call::new(self.clone(), id, observer, cancel)
+        Call::new(self.clone(), part, id, observer, cancel)
     }
 }

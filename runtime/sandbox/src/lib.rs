@@ -38,7 +38,7 @@ mod state_store;
 mod ticker;
 
 pub use bindings::{adjust, measure, model};
-pub use call::Call;
+pub use call::{Call, Part};
 pub use compile::CodeOrigin;
 pub use compiler::{CompileError, CompileLimit, CompileLimits, Compiler, compile_limits};
 pub use driver::{Binding, BoundDriver, Driver, Sandbox, SandboxOptions};

@@ -23,7 +23,11 @@ pub enum Limit {
     /// Time on a worker.
     Cpu,
     /// Wall time of the step.
-    Wall,
+    StepWall,
+    /// Wall time of the whole call.
+    CallWall,
+    /// Wall time of the undo of a cancelled call.
+    UndoWall,
     /// Handles held at the same time.
     Handles,
     /// Bytes copied out of the guest in one call.
@@ -44,7 +48,9 @@ impl Limit {
             Self::Tables => Some("table_elements"),
             Self::Stack => None,
             Self::Cpu => Some("cpu"),
-            Self::Wall => Some("step_wall"),
+            Self::StepWall => Some("step_wall"),
+            Self::CallWall => Some("wall"),
+            Self::UndoWall => Some("undo_wall"),
             Self::Handles => Some("handles"),
             Self::HostcallBytes => Some("hostcall_bytes"),
             Self::ResultBytes => Some("result_bytes"),
@@ -61,7 +67,9 @@ impl std::fmt::Display for Limit {
             Self::Tables => "table limit",
             Self::Stack => "stack limit",
             Self::Cpu => "computing time limit",
-            Self::Wall => "time limit",
+            Self::StepWall => "time limit of a step",
+            Self::CallWall => "time limit of the whole call",
+            Self::UndoWall => "time limit for undoing a call",
             Self::Handles => "handle limit",
             Self::HostcallBytes => "limit on data handed to the host at once",
             Self::ResultBytes => "limit on the size of a result",
@@ -162,7 +170,7 @@ impl<T> End<T> {
             Self::Trap(text) => failed("trap", format!("the driver crashed: {text}")),
             Self::Limit { limit, allowed } => {
                 let reason = match limit {
-                    Limit::Cpu | Limit::Wall => "timeout",
+                    Limit::Cpu | Limit::StepWall | Limit::CallWall | Limit::UndoWall => "timeout",
                     Limit::Memory | Limit::Tables | Limit::Stack => "out-of-memory",
                     _ => "limit",
                 };

@@ -10,9 +10,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::Value;
 use servo_agent::{
-    Accepted, Began, CallId, Drivers, FileJournal, HttpAnswer, Journal, JournalError,
+    Accepted, Began, CallId, DriverId, Drivers, FileJournal, HttpAnswer, Journal, JournalError,
     JournalOpenError, Notice, Observer, Pause, Recovered, RetryPolicy, Servo, ServoConfig,
-    ServoHandle, StopReason, Transport, TransportError,
+    ServoHandle, StopReason, Transport, TransportError, UndoRecord,
 };
 use servo_protocol::Envelope;
 use tokio::time::sleep;
@@ -342,6 +342,13 @@ impl Journal for Pointed {
     }
     async fn resumed(&self, call: &CallId) -> Result<(), JournalError> {
         self.around("resumed", self.journal.resumed(call)).await
+    }
+    async fn recovering(&self, call: &CallId, driver: &DriverId) -> Result<(), JournalError> {
+        self.around("recovering", self.journal.recovering(call, driver))
+            .await
+    }
+    async fn undo(&self, call: &CallId, record: &UndoRecord) -> Result<(), JournalError> {
+        self.around("undo", self.journal.undo(call, record)).await
     }
     async fn ended(&self, call: &CallId, report: &Envelope) -> Result<(), JournalError> {
         self.around("ended", self.journal.ended(call, report)).await

@@ -19,6 +19,7 @@ const TESTS: &[(&str, &str, &str)] = &[
     ("memory", KEPT, "b1_memory_is_counted_and_recorded"),
     ("cpu", KEPT, "a1_cpu_is_counted_and_recorded"),
     ("wall", KEPT, "a5_wall_is_counted_and_recorded"),
+    ("undo_wall", KEPT, "a5_undo_wall_is_counted_and_recorded"),
     ("step_wall", KEPT, "a5_step_wall_is_counted_and_recorded"),
     (
         "cancel_grace",

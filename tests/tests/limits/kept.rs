@@ -1,9 +1,13 @@
 //! One case for each key of `grants.limits` that the sandbox enforces.
 
-use serde_json::{Value, json};
-use servo_sandbox::End;
+use std::sync::Arc;
 
-use crate::House;
+use serde_json::{Value, json};
+use servo_artifact::CancelSupport;
+use servo_sandbox::{End, Limit, Part, Silent};
+use tokio_util::sync::CancellationToken;
+
+use crate::{House, request};
 
 /// Runs the step, and asserts that the limit was counted and, unless the guest
 /// may go on, that it ended the step and was recorded as that which did.
@@ -53,6 +57,30 @@ async fn a5_wall_is_counted_and_recorded() {
 async fn a5_step_wall_is_counted_and_recorded() {
     let sleep = json!({ "do": "sleep", "nanos": u64::MAX });
     bites("step_wall", sleep, limits(json!({ "step_wall": "200ms" }))).await;
+}
+
+/// The undo of a cancelled call has a time of its own, and no other is so short.
+#[tokio::test]
+async fn a5_undo_wall_is_counted_and_recorded() {
+    let house = House::open();
+    let driver = house.driver(CancelSupport::Step).await;
+    let grants = limits(json!({ "undo_wall": "200ms" }));
+    let config = json!({ "at": "cancelled", "behaviour": { "do": "sleep", "nanos": u64::MAX } });
+    let bound = house.bind_with(&driver, config, &grants);
+    let call = bound.begin_as(
+        Part::Undo,
+        "the call".to_owned(),
+        Arc::new(Silent),
+        CancellationToken::new(),
+    );
+    let step = call.measure_cancelled(&request(), "\"\"", None).await;
+    let End::Limit { limit, .. } = step.end else {
+        panic!("{:?}", step.end);
+    };
+    assert_eq!(limit, Limit::UndoWall);
+    assert_eq!(house.hits("undo_wall"), 1);
+    let line = "budget denied limit cancelled undo_wall";
+    assert_eq!(house.book.lines(), [line]);
 }
 
 #[tokio::test]

@@ -26,8 +26,8 @@ use servo_audit::{Auditor, Capability, Owner, Record, Sink};
 use servo_egress::{Gate, SystemResolver};
 use servo_policy::GrantsSpec;
 use servo_sandbox::{
-    Binding, BoundDriver, Driver, MemoryState, Sandbox, SandboxOptions, Silent, Step, measure,
-    model,
+    Binding, BoundDriver, Driver, MemoryState, Part, Sandbox, SandboxOptions, Silent, Step,
+    measure, model,
 };
 use servo_tests::components;
 use tokio_util::sync::CancellationToken;
@@ -108,7 +108,10 @@ impl House {
     }
 
     pub(crate) fn bind(&self, driver: &Driver, behaviour: &Value, grants: &Value) -> BoundDriver {
-        let config = json!({ "behaviour": behaviour });
+        self.bind_with(driver, json!({ "behaviour": behaviour }), grants)
+    }
+
+    pub(crate) fn bind_with(&self, driver: &Driver, config: Value, grants: &Value) -> BoundDriver {
         let spec: GrantsSpec = serde_json::from_value(grants.clone()).unwrap();
         let gate = Gate::builder(Arc::new(SystemResolver))
             .auditor(self.audit.clone())
@@ -138,7 +141,12 @@ impl House {
         let driver = self.driver(CancelSupport::Report).await;
         let bound = self.bind(&driver, behaviour, grants);
         let cancel = CancellationToken::new();
-        let call = bound.begin_as("the call".to_owned(), Arc::new(Silent), cancel.clone());
+        let call = bound.begin_as(
+            Part::Act,
+            "the call".to_owned(),
+            Arc::new(Silent),
+            cancel.clone(),
+        );
         let asked = request();
         let mut step = std::pin::pin!(call.measure(&asked, None));
         if cancelled {

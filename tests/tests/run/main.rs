@@ -13,6 +13,7 @@
 mod begin;
 mod codes;
 mod counters;
+mod cut_short;
 mod folders;
 mod going_on;
 #[path = "../support/mod.rs"]

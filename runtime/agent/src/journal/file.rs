@@ -32,7 +32,7 @@ use servo_protocol::Envelope;
 
 use super::folder::{Folder, JournalOpenError};
 use super::record::{Moment, Paused, Record, State, VERSION, What};
-use super::{Accepted, Began, Journal, JournalError, Recovered};
+use super::{Accepted, Began, DriverId, Journal, JournalError, Recovered, UndoRecord};
 use crate::driver::{CallId, Pause};
 
 /// Largest record: as much as any budget allows a result to be. Together with
@@ -215,13 +215,7 @@ impl Journal for FileJournal {
     }
 
     async fn paused(&self, call: &CallId, pause: &Pause) -> Result<(), JournalError> {
-        let nanos = pause.wait.as_nanos();
-        let pause = Paused {
-            call: call.to_string(),
-            wait: u64::try_from(nanos.div_ceil(1_000_000)).unwrap_or(u64::MAX),
-            state: pause.state.clone(),
-            progress: pause.progress.filter(|percent| percent.is_finite()),
-        };
+        let pause = Paused::new(call, pause);
         self.write(move |_| What::Paused(pause)).await
     }
 
@@ -232,6 +226,30 @@ impl Journal for FileJournal {
             call: call.to_string(),
         })
         .await
+    }
+
+    async fn recovering(&self, call: &CallId, driver: &DriverId) -> Result<(), JournalError> {
+        let (call, driver) = (call.clone(), driver.clone());
+        self.write(move |state| What::Recovering {
+            attempt: state.next_recovery(&call),
+            call: call.to_string(),
+            driver,
+        })
+        .await
+    }
+
+    async fn undo(&self, call: &CallId, record: &UndoRecord) -> Result<(), JournalError> {
+        let what = match record {
+            UndoRecord::Begins(undo) => What::Undoing {
+                call: call.to_string(),
+                undo: undo.clone(),
+            },
+            UndoRecord::Waits(pause) => What::UndoPaused(Paused::new(call, pause)),
+            UndoRecord::GoesOn => What::UndoResumed {
+                call: call.to_string(),
+            },
+        };
+        self.write(move |_| what).await
     }
 
     async fn ended(&self, call: &CallId, report: &Envelope) -> Result<(), JournalError> {

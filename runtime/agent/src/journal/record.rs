@@ -13,9 +13,11 @@ use serde_json::Value;
 use servo_protocol::Envelope;
 use sha2::{Digest, Sha256};
 
-use super::{DriverId, Recovered};
-use crate::driver::CallId;
-use crate::journal::recovered::{CallInHand, PauseInHand, Standing, UnsentReport};
+use super::{DriverId, Recovered, Undoing};
+use crate::driver::{CallId, Pause};
+use crate::journal::recovered::{
+    BegunCall, CallInHand, PauseInHand, Standing, UndoInHand, UnsentReport,
+};
 
 /// Version of the format. A file of another one is refused, not guessed at.
 pub(super) const VERSION: u32 = 1;
@@ -87,6 +89,20 @@ pub(super) enum What {
         call: String,
         attempt: u32,
     },
+    /// `attempt`: how often this driver or another has been asked in a row.
+    Recovering {
+        call: String,
+        driver: DriverId,
+        attempt: u32,
+    },
+    Undoing {
+        call: String,
+        undo: Undoing,
+    },
+    UndoPaused(Paused),
+    UndoResumed {
+        call: String,
+    },
     Ended {
         call: String,
         event: Envelope,
@@ -105,6 +121,18 @@ pub(super) struct Paused {
     pub(super) state: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) progress: Option<f64>,
+}
+
+impl Paused {
+    pub(super) fn new(call: &CallId, pause: &Pause) -> Self {
+        let nanos = pause.wait.as_nanos();
+        Self {
+            call: call.to_string(),
+            wait: u64::try_from(nanos.div_ceil(1_000_000)).unwrap_or(u64::MAX),
+            state: pause.state.clone(),
+            progress: pause.progress.filter(|percent| percent.is_finite()),
+        }
+    }
 }
 
 fn sum(bytes: &[u8]) -> String {
@@ -171,6 +199,34 @@ pub(super) struct Call {
     pause: Option<(Moment, Paused)>,
     /// When the step after the pause was begun.
     resumed: Option<Moment>,
+    /// When a driver was asked what became of it, after it was cut short.
+    recovering: Option<Moment>,
+    undo: Option<Undo>,
+}
+
+/// A call that is being undone.
+#[derive(Debug, Clone, PartialEq)]
+struct Undo {
+    began: Moment,
+    what: Undoing,
+    pause: Option<(Moment, Paused)>,
+    /// When the step after the pause was begun.
+    resumed: Option<Moment>,
+}
+
+/// A pause, for the servo.
+fn in_hand((at, pause): &(Moment, Paused), over: bool, now: Moment) -> PauseInHand {
+    let wait = Duration::from_millis(pause.wait);
+    let left = match over {
+        true => Duration::ZERO,
+        false => wait.saturating_sub(now.since(*at)),
+    };
+    PauseInHand {
+        state: pause.state.clone(),
+        left,
+        waited: wait.saturating_sub(left),
+        progress: pause.progress,
+    }
 }
 
 impl State {
@@ -178,6 +234,16 @@ impl State {
     pub(super) fn next_attempt(&self, of: &CallId) -> u32 {
         match self {
             Self::Call(call) if call.call == of.as_str() => call.attempts.saturating_add(1),
+            _ => 1,
+        }
+    }
+
+    /// The same with a driver that is asked what became of a call.
+    pub(super) fn next_recovery(&self, of: &CallId) -> u32 {
+        match self {
+            Self::Call(call) if call.call == of.as_str() && call.recovering.is_some() => {
+                call.attempts.saturating_add(1)
+            }
             _ => 1,
         }
     }
@@ -199,6 +265,8 @@ impl State {
                     began: None,
                     pause: None,
                     resumed: None,
+                    recovering: None,
+                    undo: None,
                 }));
             }
             What::Began {
@@ -217,6 +285,7 @@ impl State {
                 now.attempts = 0;
                 now.pause = Some((at, pause));
                 now.resumed = None;
+                now.recovering = None;
             }
             What::Resumed { call, attempt } => {
                 let now = self.call_mut(&call)?;
@@ -226,6 +295,37 @@ impl State {
                 now.attempts = attempt;
                 now.resumed = Some(at);
             }
+            What::Recovering {
+                call,
+                driver,
+                attempt,
+            } => {
+                let now = self.call_mut(&call)?;
+                let Some((_, theirs, _)) = &mut now.began else {
+                    return Err("it is a recovery before the first step");
+                };
+                *theirs = driver;
+                now.attempts = attempt;
+                now.recovering = Some(at);
+            }
+            What::Undoing { call, undo } => {
+                let now = self.call_mut(&call)?;
+                if now.began.is_none() {
+                    return Err("it is an undo before the first step");
+                }
+                now.undo = Some(Undo {
+                    began: at,
+                    what: undo,
+                    pause: None,
+                    resumed: None,
+                });
+            }
+            What::UndoPaused(pause) => {
+                let undo = self.undo_mut(&pause.call)?;
+                undo.pause = Some((at, pause));
+                undo.resumed = None;
+            }
+            What::UndoResumed { call } => self.undo_mut(&call)?.resumed = Some(at),
             What::Ended { call, event } => *self = Self::Report { call, event },
             What::Delivered { .. } => *self = Self::Nothing,
         }
@@ -237,6 +337,11 @@ impl State {
             Self::Call(call) if call.call == id => Ok(call),
             _ => Err("it is about a call that was not in hand"),
         }
+    }
+
+    fn undo_mut(&mut self, id: &str) -> Result<&mut Undo, &'static str> {
+        let undo = self.call_mut(id)?.undo.as_mut();
+        undo.ok_or("it is about an undo that had not begun")
     }
 
     /// The fewest records that say the same.
@@ -277,6 +382,30 @@ impl State {
                 },
             ));
         }
+        if let (Some(at), Some((_, driver, _))) = (call.recovering, &call.began) {
+            let (driver, attempt) = (driver.clone(), call.attempts);
+            records.push((
+                at,
+                What::Recovering {
+                    call: id(),
+                    driver,
+                    attempt,
+                },
+            ));
+        }
+        if let Some(undo) = &call.undo {
+            let undoing = What::Undoing {
+                call: id(),
+                undo: undo.what.clone(),
+            };
+            records.push((undo.began, undoing));
+            if let Some((at, pause)) = undo.pause.clone() {
+                records.push((at, What::UndoPaused(pause)));
+            }
+            if let Some(at) = undo.resumed {
+                records.push((at, What::UndoResumed { call: id() }));
+            }
+        }
         records
     }
 
@@ -288,8 +417,13 @@ impl State {
             call.began.as_mut().map(|(at, ..)| at),
             call.pause.as_mut().map(|(at, _)| at),
             call.resumed.as_mut(),
+            call.recovering.as_mut(),
         ];
-        for moment in moments.into_iter().flatten() {
+        let undo = call.undo.iter_mut().flat_map(|undo| {
+            let pause = undo.pause.as_mut().map(|(at, _)| at);
+            [Some(&mut undo.began), pause, undo.resumed.as_mut()]
+        });
+        for moment in moments.into_iter().chain(undo).flatten() {
             *moment = moment.minus(back);
         }
     }
@@ -306,23 +440,25 @@ impl State {
             }
             Self::Call(call) => call,
         };
-        let standing = match (&call.began, &call.pause) {
-            (None, _) => Standing::Accepted,
-            (Some(_), None) => Standing::FirstStep,
-            (Some((_, driver, request)), Some((at, pause))) => {
-                let wait = Duration::from_millis(pause.wait);
-                let left = match call.resumed {
-                    Some(_) => Duration::ZERO,
-                    None => wait.saturating_sub(now.since(*at)),
-                };
-                Standing::Paused(Box::new(PauseInHand {
+        let standing = match &call.began {
+            None => Standing::Accepted,
+            Some((_, driver, request)) => {
+                let over = call.resumed.is_some() || call.recovering.is_some();
+                Standing::Begun(Box::new(BegunCall {
                     driver: driver.clone(),
                     request: request.clone(),
-                    state: pause.state.clone(),
-                    left,
-                    waited: wait.saturating_sub(left),
-                    progress: pause.progress,
-                    running: call.resumed.is_some(),
+                    pause: call.pause.as_ref().map(|pause| in_hand(pause, over, now)),
+                    running: over || call.pause.is_none(),
+                    recovering: call.recovering.is_some(),
+                    undo: call.undo.as_ref().map(|undo| UndoInHand {
+                        what: undo.what.clone(),
+                        elapsed: now.since(undo.began),
+                        pause: undo
+                            .pause
+                            .as_ref()
+                            .map(|pause| in_hand(pause, undo.resumed.is_some(), now)),
+                        running: undo.pause.is_none() || undo.resumed.is_some(),
+                    }),
                 }))
             }
         };

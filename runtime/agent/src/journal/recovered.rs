@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use servo_protocol::Envelope;
 
-use super::DriverId;
+use super::{DriverId, Undoing};
 use crate::driver::CallId;
 
 /// What was in hand. To be given to the servo that goes on with the journal;
@@ -52,19 +52,30 @@ pub struct CallInHand {
 pub enum Standing {
     /// No step of its call had begun.
     Accepted,
-    /// The first step was running.
-    FirstStep,
-    /// It had paused.
-    Paused(Box<PauseInHand>),
+    /// Its call had begun.
+    Begun(Box<BegunCall>),
 }
 
-/// The newest pause of a command without a result.
+/// A call of which at least one step had begun.
 #[derive(Debug, Clone, PartialEq)]
-pub struct PauseInHand {
-    /// Who left the state.
+pub struct BegunCall {
+    /// Who ran it, and left the state of its pause.
     pub driver: DriverId,
     /// The request as JSON, as the steps before were given it.
     pub request: Value,
+    /// Its newest pause; none: it was in its first step.
+    pub pause: Option<PauseInHand>,
+    /// Whether a step was running.
+    pub running: bool,
+    /// Whether that step was one that takes up an adjustment.
+    pub recovering: bool,
+    /// Its undo, where it was cancelled and is being undone.
+    pub undo: Option<UndoInHand>,
+}
+
+/// A pause.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PauseInHand {
     /// The state it left.
     pub state: String,
     /// What is left of the wait by the wall clock; never more than the whole
@@ -74,8 +85,27 @@ pub struct PauseInHand {
     pub waited: Duration,
     /// Percent done when the pause began.
     pub progress: Option<f64>,
-    /// Whether the wait was over and the step after it was running.
+}
+
+/// An undo.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UndoInHand {
+    /// What it undoes, and how the call is to be reported.
+    pub what: Undoing,
+    /// Since the undo began, by the wall clock.
+    pub elapsed: Duration,
+    /// Its newest pause.
+    pub pause: Option<PauseInHand>,
+    /// Whether a step of it was running.
     pub running: bool,
+}
+
+impl PauseInHand {
+    fn pass(&mut self, time: Duration) {
+        let passed = time.min(self.left);
+        self.left = self.left.saturating_sub(passed);
+        self.waited = self.waited.saturating_add(passed);
+    }
 }
 
 impl CallInHand {
@@ -83,10 +113,16 @@ impl CallInHand {
     #[must_use]
     pub(crate) fn after(mut self, time: Duration) -> Self {
         self.elapsed = self.elapsed.saturating_add(time);
-        if let Standing::Paused(pause) = &mut self.standing {
-            let passed = time.min(pause.left);
-            pause.left = pause.left.saturating_sub(passed);
-            pause.waited = pause.waited.saturating_add(passed);
+        if let Standing::Begun(begun) = &mut self.standing {
+            if let Some(pause) = &mut begun.pause {
+                pause.pass(time);
+            }
+            if let Some(undo) = &mut begun.undo {
+                undo.elapsed = undo.elapsed.saturating_add(time);
+                if let Some(pause) = &mut undo.pause {
+                    pause.pass(time);
+                }
+            }
         }
         self
     }
@@ -104,11 +140,16 @@ impl fmt::Display for Recovered {
         };
         let name = call.command.get("cmd").and_then(Value::as_str);
         write!(f, "{} (call {}) ", name.unwrap_or("a command"), call.call)?;
-        match &call.standing {
-            Standing::Accepted => f.write_str("had not begun"),
-            Standing::FirstStep => f.write_str("was in its first step"),
-            Standing::Paused(pause) if pause.running => f.write_str("was in a later step"),
-            Standing::Paused(pause) => write!(f, "was waiting, {:?} are left", pause.left),
+        let begun = match &call.standing {
+            Standing::Accepted => return f.write_str("had not begun"),
+            Standing::Begun(begun) => begun,
+        };
+        match (&begun.undo, &begun.pause) {
+            (Some(_), _) => f.write_str("was being undone"),
+            (None, _) if begun.running && begun.recovering => f.write_str("was being taken up"),
+            (None, None) => f.write_str("was in its first step"),
+            (None, Some(_)) if begun.running => f.write_str("was in a later step"),
+            (None, Some(pause)) => write!(f, "was waiting, {:?} are left", pause.left),
         }
     }
 }

@@ -10,8 +10,8 @@ use servo_protocol::check::{self, Finding};
 use servo_protocol::{AppliedApplication, Control, Measurement, Operation};
 
 use crate::driver::{
-    AdjustDriver, AdjustRequest, CallContext, DriverFacts, DriverFailure, MeasureDriver,
-    MeasureRequest, Step,
+    AdjustDriver, AdjustRequest, CallContext, DriverFacts, DriverFailure, Interruption,
+    MeasureDriver, MeasureRequest, Step,
 };
 
 /// What a check let through can be written, so null never appears.
@@ -34,6 +34,16 @@ pub(super) trait Job: Sync {
         cx: &CallContext,
         resume: Option<&str>,
     ) -> Result<Step<Self::Output>, DriverFailure>;
+    /// Takes up a call that was cut short.
+    async fn recover(
+        &self,
+        cx: &CallContext,
+        interruption: &Interruption,
+    ) -> Result<Step<Self::Output>, DriverFailure>;
+    /// Whether settings can be those in force: a measurement has none.
+    fn check_in_force(&self, settings: &AppliedApplication) -> Result<(), Finding> {
+        check::check_applied(settings)
+    }
     /// One step of an undo; done with the settings now in force, where the
     /// driver says so.
     async fn cancelled(
@@ -92,6 +102,15 @@ impl Job for Measuring<'_> {
         self.driver.step(cx, self.request, resume).await
     }
 
+    async fn recover(
+        &self,
+        cx: &CallContext,
+        interruption: &Interruption,
+    ) -> Result<Step<Measurement>, DriverFailure> {
+        // A measurement only looks: it is simply gone on with.
+        self.step(cx, interruption.state.as_deref()).await
+    }
+
     async fn cancelled(
         &self,
         cx: &CallContext,
@@ -146,6 +165,14 @@ impl Job for Adjusting<'_> {
         resume: Option<&str>,
     ) -> Result<Step<AppliedApplication>, DriverFailure> {
         self.driver.step(cx, self.request, resume).await
+    }
+
+    async fn recover(
+        &self,
+        cx: &CallContext,
+        interruption: &Interruption,
+    ) -> Result<Step<AppliedApplication>, DriverFailure> {
+        self.driver.recover(cx, self.request, interruption).await
     }
 
     async fn cancelled(

@@ -12,6 +12,7 @@
 
 mod job;
 mod steps;
+mod undo;
 mod waiting;
 
 use std::sync::Arc;
@@ -25,9 +26,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::compat::Compat;
 use crate::driver::{
-    AdjustDriver, AdjustRequest, CallContext, CallId, DriverFailure, MeasureDriver, MeasureRequest,
+    AdjustDriver, AdjustRequest, CallContext, CallId, DriverFailure, Interruption, MeasureDriver,
+    MeasureRequest,
 };
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Journal, JournalError, Undoing};
 use crate::observer::{Notice, Observer};
 use crate::progress::{ProgressReport, ProgressSink};
 use crate::reporting::{Cause, Pacing, Reporter, Reporting, Unwanted};
@@ -41,6 +43,8 @@ pub(crate) use waiting::Waiting;
 pub struct CallLimits {
     /// From the start to the result, waits included.
     pub wall: Duration,
+    /// Undoing what a cancelled call began, waits included.
+    pub undo_wall: Duration,
     /// How long a cancelled step may go on.
     pub cancel_grace: Duration,
     /// The same when the servo itself stops (section 11: 5 s).
@@ -54,6 +58,7 @@ impl From<&Budget> for CallLimits {
     fn from(budget: &Budget) -> Self {
         Self {
             wall: budget.wall,
+            undo_wall: budget.undo_wall,
             cancel_grace: budget.cancel_grace,
             steps: budget.steps,
             stop_grace: Duration::from_secs(5),
@@ -88,6 +93,32 @@ pub enum Start {
         /// How long the call has been going on.
         elapsed: Duration,
         /// Percent done when the pause began.
+        progress: Option<f64>,
+    },
+    /// Where it was cut short: the driver is asked what became of it.
+    Interrupted {
+        /// What the driver is told.
+        interruption: Interruption,
+        /// Whether the state is that of this very driver.
+        own: bool,
+        /// How long the call has been going on.
+        elapsed: Duration,
+        /// Percent done when its last pause began.
+        progress: Option<f64>,
+    },
+    /// In the pause of its undo.
+    Undone {
+        /// What is undone, and how the call is reported.
+        undoing: Undoing,
+        /// State of the undo's pause.
+        resume: String,
+        /// What is left of the wait.
+        wait: Duration,
+        /// How long the undo has been going on.
+        undone: Duration,
+        /// How long the call has been going on.
+        elapsed: Duration,
+        /// Percent done when the call's last pause began.
         progress: Option<f64>,
     },
 }
@@ -243,6 +274,20 @@ impl Call<'_> {
             Start::Paused {
                 elapsed, progress, ..
             } => (*elapsed, *progress, "going on after a restart of the servo"),
+            Start::Interrupted {
+                elapsed, progress, ..
+            } => (
+                *elapsed,
+                progress.or(Some(0.0)),
+                "asking the driver what became of it, after a restart of the servo",
+            ),
+            Start::Undone {
+                elapsed, progress, ..
+            } => (
+                *elapsed,
+                *progress,
+                "going on to undo it, after a restart of the servo",
+            ),
         };
         let now = Instant::now();
         let began = now.checked_sub(elapsed).unwrap_or(now);
@@ -318,14 +363,16 @@ impl Call<'_> {
             result
         };
         let (result, ()) = tokio::join!(steps, reporting.rest());
-        if let Some(Cause::Abandoned(reason)) = unwanted.cause() {
-            return Outcome::Ended(Ended::Abandoned(reason));
-        }
-        Outcome::Ended(match result {
+        let ended = match result {
             Ok(output) => Ended::Done(output),
             Err(Unfinished::Stated(failure)) => Ended::Failed(link.compat.stated(failure)),
             Err(Unfinished::Own(failure)) => Ended::Failed(own(link.compat, failure)),
+            // What is left to do is not forgotten, whoever still wants a report.
             Err(Unfinished::Left) => return Outcome::Left,
+        };
+        Outcome::Ended(match unwanted.cause() {
+            Some(Cause::Abandoned(reason)) => Ended::Abandoned(reason),
+            _ => ended,
         })
     }
 

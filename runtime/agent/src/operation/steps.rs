@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use servo_protocol::check::Problem;
 use servo_protocol::{Reason, Status};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
-use tokio_util::sync::CancellationToken;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::job::Job;
+use super::undo::UndoPause;
 use super::waiting::{Counting, Wait, Waiting};
 use super::{Call, Link, Start, timed_out, unrecorded};
-use crate::driver::{CallContext, CancelSupport, DriverFailure, Pause, Step};
+use crate::driver::{CallContext, CancelSupport, DriverFailure, Interruption, Pause, Step};
 use crate::journal::{Began, DriverId};
 use crate::observer::Notice;
-use crate::progress::{ProgressReport, ProgressSink};
+use crate::progress::ProgressReport;
 use crate::reporting::{Cause, Unwanted};
 
 /// Why a call ended without a result.
@@ -39,6 +39,31 @@ enum StepEnd<T> {
     Dropped(Unfinished),
 }
 
+/// The step that comes next.
+enum Next {
+    /// The first.
+    First,
+    /// One after a pause that left this state.
+    Later(String),
+    /// One in which the driver is asked what became of the call.
+    Recover {
+        interruption: Interruption,
+        /// Whether the state in it is that of this very driver.
+        own: bool,
+    },
+}
+
+impl Next {
+    /// The state with which what the steps before began can be undone.
+    fn undoable(&self) -> Option<&str> {
+        match self {
+            Self::First | Self::Recover { own: false, .. } => None,
+            Self::Later(state) => Some(state),
+            Self::Recover { interruption, .. } => interruption.state.as_deref(),
+        }
+    }
+}
+
 /// A call that runs.
 pub(super) struct Steps<'a, J> {
     pub(super) call: &'a Call<'a>,
@@ -56,29 +81,7 @@ pub(super) struct Steps<'a, J> {
 impl<J: Job> Steps<'_, J> {
     /// Runs one step after the other until the call has ended.
     pub(super) async fn run(&self) -> Result<J::Output, Unfinished> {
-        let mut resume = None;
-        if let Start::Paused {
-            state,
-            wait,
-            waited,
-            elapsed,
-            progress,
-        } = &self.call.start
-        {
-            if *elapsed >= self.call.limits.wall {
-                let failure = timed_out(format!(
-                    "the call's {:?} were over before the servo ran again; raise \
-                     `grants.limits.wall`",
-                    self.call.limits.wall
-                ));
-                return Err(self.undo(Some(state), Unfinished::Own(failure)).await);
-            }
-            // The first report may have taken its time; the wait went on.
-            let passed = self.since.elapsed().min(*wait);
-            let (wait, waited) = (wait.saturating_sub(passed), waited.saturating_add(passed));
-            self.pause(wait, waited, *progress, state).await?;
-            resume = Some(state.clone());
-        }
+        let mut next = self.first().await?;
         let mut steps: u32 = 0;
         loop {
             steps += 1;
@@ -88,15 +91,15 @@ impl<J: Job> Steps<'_, J> {
                     self.call.limits.steps
                 ));
                 let end = Unfinished::Own(failure);
-                return Err(self.undo(resume.as_deref(), end).await);
+                return Err(self.undo(next.undoable(), end).await);
             }
-            self.record(resume.as_deref()).await?;
-            let pause = match self.step(resume.as_deref()).await {
+            self.record(&next).await?;
+            let pause = match self.step(&next).await {
                 StepEnd::Free(Ok(Step::Done(output))) => return self.checked(output),
                 StepEnd::Free(Ok(Step::Wait(pause))) => pause,
-                StepEnd::Free(Err(failure)) => return Err(Unfinished::Stated(failure)),
+                StepEnd::Free(Err(failure)) => return Err(self.stated(failure)),
                 StepEnd::Cancelled(Err(failure), cause) => {
-                    return Err(Unfinished::Stated(with_cause(failure, &cause)));
+                    return Err(self.stated(with_cause(failure, &cause)));
                 }
                 StepEnd::Cancelled(Ok(Step::Done(_)), cause) => {
                     return Err(self.unwanted_now(&cause, "just as the driver finished"));
@@ -106,17 +109,101 @@ impl<J: Job> Steps<'_, J> {
                     return Err(self.undo(Some(&pause.state), end).await);
                 }
                 StepEnd::Dropped(end) => {
-                    return Err(self.undo(resume.as_deref(), end).await);
+                    return Err(self.undo(next.undoable(), end).await);
                 }
             };
-            resume = Some(self.paused(pause).await?);
+            next = Next::Later(self.paused(pause).await?);
         }
+    }
+
+    /// The step with which the call begins, or goes on after a restart.
+    async fn first(&self) -> Result<Next, Unfinished> {
+        match &self.call.start {
+            Start::Fresh => Ok(Next::First),
+            Start::Paused {
+                state,
+                wait,
+                waited,
+                elapsed,
+                progress,
+            } => {
+                self.still_in_time(*elapsed, Some(state)).await?;
+                // The first report may have taken its time; the wait went on.
+                let passed = self.since.elapsed().min(*wait);
+                let (wait, waited) = (wait.saturating_sub(passed), waited.saturating_add(passed));
+                self.pause(wait, waited, *progress, state).await?;
+                Ok(Next::Later(state.clone()))
+            }
+            Start::Interrupted {
+                interruption,
+                own,
+                elapsed,
+                ..
+            } => {
+                let next = Next::Recover {
+                    interruption: interruption.clone(),
+                    own: *own,
+                };
+                self.still_in_time(*elapsed, next.undoable()).await?;
+                if let Some(cause) = self.unwanted.cause() {
+                    self.call.cancelling(&cause);
+                    let end =
+                        self.unwanted_now(&cause, "before the driver was asked what became of it");
+                    return Err(self.undo(next.undoable(), end).await);
+                }
+                Ok(next)
+            }
+            Start::Undone {
+                undoing,
+                resume,
+                wait,
+                undone,
+                ..
+            } => {
+                let passed = self.since.elapsed();
+                let at = UndoPause {
+                    state: resume.clone(),
+                    wait: wait.saturating_sub(passed),
+                    kept: true,
+                };
+                let undone = undone.saturating_add(passed);
+                Err(self.go_on_undoing(undoing, at, undone).await)
+            }
+        }
+    }
+
+    async fn still_in_time(
+        &self,
+        elapsed: Duration,
+        undoable: Option<&str>,
+    ) -> Result<(), Unfinished> {
+        if elapsed < self.call.limits.wall {
+            return Ok(());
+        }
+        let failure = timed_out(format!(
+            "the call's {:?} were over before the servo ran again; raise `grants.limits.wall`",
+            self.call.limits.wall
+        ));
+        Err(self.undo(undoable, Unfinished::Own(failure)).await)
+    }
+
+    /// A failure in the driver's words. Settings that cannot be are not told.
+    pub(super) fn stated(&self, mut failure: DriverFailure) -> Unfinished {
+        if let Some(settings) = &failure.in_force
+            && let Err(finding) = self.job.check_in_force(settings)
+        {
+            self.call.observer.notice(Notice::Odd {
+                finding: format!("what the driver says is in force cannot be: {finding}"),
+            });
+            failure.in_force = None;
+        }
+        Unfinished::Stated(failure)
     }
 
     /// Counts on with the pause in which the call begins, if it begins in one.
     pub(super) fn counting_at_start(&self) -> Option<Counting<'_>> {
         match &self.call.start {
-            Start::Fresh => None,
+            Start::Fresh | Start::Interrupted { .. } | Start::Undone { .. } => None,
             Start::Paused {
                 wait,
                 waited,
@@ -139,23 +226,26 @@ impl<J: Job> Steps<'_, J> {
     }
 
     /// Tells the journal that a step is about to run.
-    async fn record(&self, resume: Option<&str>) -> Result<(), Unfinished> {
-        let recorded = match resume {
-            None => {
+    async fn record(&self, next: &Next) -> Result<(), Unfinished> {
+        let (call, journal) = (&self.call.id, self.call.journal);
+        let driver = || DriverId::from(self.job.facts());
+        let recorded = match next {
+            Next::First => {
                 let began = Began {
-                    call: self.call.id.clone(),
-                    driver: DriverId::from(self.job.facts()),
+                    call: call.clone(),
+                    driver: driver(),
                     request: self.job.request(),
                 };
-                self.call.journal.began(&began).await
+                journal.began(&began).await
             }
-            Some(_) => self.call.journal.resumed(&self.call.id).await,
+            Next::Later(_) => journal.resumed(call).await,
+            Next::Recover { .. } => journal.recovering(call, &driver()).await,
         };
         match recorded {
             Ok(()) => Ok(()),
             Err(error) => {
                 let end = Unfinished::Own(unrecorded(&error));
-                Err(self.undo(resume, end).await)
+                Err(self.undo(next.undoable(), end).await)
             }
         }
     }
@@ -242,7 +332,7 @@ impl<J: Job> Steps<'_, J> {
     }
 
     /// Runs one step to its end, to the deadline, or into a cancel.
-    async fn step(&self, resume: Option<&str>) -> StepEnd<J::Output> {
+    async fn step(&self, next: &Next) -> StepEnd<J::Output> {
         let limits = self.call.limits;
         let late = || {
             StepEnd::Dropped(Unfinished::Own(timed_out(format!(
@@ -250,7 +340,13 @@ impl<J: Job> Steps<'_, J> {
                 limits.wall
             ))))
         };
-        let step = self.job.step(self.cx, resume);
+        let step = async {
+            match next {
+                Next::First => self.job.step(self.cx, None).await,
+                Next::Later(state) => self.job.step(self.cx, Some(state)).await,
+                Next::Recover { interruption, .. } => self.job.recover(self.cx, interruption).await,
+            }
+        };
         tokio::pin!(step);
         let cause = tokio::select! {
             biased;
@@ -305,59 +401,6 @@ impl<J: Job> Steps<'_, J> {
             return Unfinished::Stated(failure);
         }
         Unfinished::Own(failure)
-    }
-
-    /// Gives the driver the chance to undo what it began, and returns how the
-    /// call ends.
-    async fn undo(&self, state: Option<&str>, end: Unfinished) -> Unfinished {
-        let (CancelSupport::Step, Some(state)) = (self.job.facts().cancel, state) else {
-            return end;
-        };
-        let limits = self.call.limits;
-        let grace = if self.call.stop.is_cancelled() {
-            limits.stop_grace.min(limits.cancel_grace)
-        } else {
-            limits.cancel_grace
-        };
-        // The call is cancelled, its undo is not: it gets a token of its own.
-        let cancel = CancellationToken::new();
-        let (progress, _watched) = ProgressSink::new(cancel.clone());
-        let deadline = Instant::now() + grace;
-        let cx = self.call.context(self.link, progress, cancel, deadline);
-        let undone = timeout(grace, self.undo_steps(&cx, state)).await;
-        let problem = match undone {
-            Ok(Ok(())) => return end,
-            Ok(Err(problem)) => problem.to_string(),
-            Err(_) => format!("it took longer than {grace:?}"),
-        };
-        self.call.observer.notice(Notice::UndoFailed {
-            call: self.call.id.clone(),
-            problem: problem.clone(),
-        });
-        let add = |mut failure: DriverFailure| {
-            failure.message = format!("{}; undoing it failed: {problem}", failure.message);
-            failure
-        };
-        match end {
-            Unfinished::Stated(failure) => Unfinished::Stated(add(failure)),
-            Unfinished::Own(failure) => Unfinished::Own(add(failure)),
-            Unfinished::Left => Unfinished::Left,
-        }
-    }
-}
-
-impl<J: Job> Steps<'_, J> {
-    async fn undo_steps(&self, cx: &CallContext, state: &str) -> Result<(), DriverFailure> {
-        let mut resume = None;
-        loop {
-            match self.job.cancelled(cx, state, resume.as_deref()).await? {
-                Step::Done(_) => return Ok(()),
-                Step::Wait(pause) => {
-                    sleep(pause.wait).await;
-                    resume = Some(pause.state);
-                }
-            }
-        }
     }
 }
 

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -15,9 +15,9 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use servo_agent::{
     Accepted, AdjustDriver, AdjustRequest, Began, CallContext, CallId, CancelSupport, Clock,
-    DriverFacts, DriverFailure, Drivers, FileJournal, HttpAnswer, Journal, JournalError,
-    MeasureDriver, MeasureRequest, Pause, Servo, ServoConfig, ServoHandle, Step, StopReason,
-    Transport, TransportError,
+    DriverFacts, DriverFailure, DriverId, Drivers, FileJournal, HttpAnswer, Interruption, Journal,
+    JournalError, MeasureDriver, MeasureRequest, Pause, Servo, ServoConfig, ServoHandle, Step,
+    StopReason, Transport, TransportError, UndoRecord,
 };
 use servo_protocol::{Application, AppliedApplication, Envelope, Measurement, Metrics};
 use tempfile::TempDir;
@@ -33,6 +33,7 @@ pub const ADJUST_WAIT: u64 = 50;
 
 /// What the drivers leave in their pauses.
 pub const MEASURE_STATE: &str = r#"{"window":[1,2]}"#;
+pub const UNDO_STATE: &str = r#"{"back":1}"#;
 pub const ADJUST_STATE: &str = r#"{"rollout":7}"#;
 
 /// Where the servo crashes next.
@@ -139,6 +140,18 @@ impl Journal for Pointed {
     async fn resumed(&self, call: &CallId) -> Result<(), JournalError> {
         self.around("resumed", self.journal.resumed(call)).await
     }
+    async fn recovering(&self, call: &CallId, driver: &DriverId) -> Result<(), JournalError> {
+        self.around("recovering", self.journal.recovering(call, driver))
+            .await
+    }
+    async fn undo(&self, call: &CallId, record: &UndoRecord) -> Result<(), JournalError> {
+        let what = match record {
+            UndoRecord::Begins(_) => "undoing",
+            UndoRecord::Waits(_) => "undo paused",
+            UndoRecord::GoesOn => "undo resumed",
+        };
+        self.around(what, self.journal.undo(call, record)).await
+    }
     async fn ended(&self, call: &CallId, report: &Envelope) -> Result<(), JournalError> {
         self.around("ended", self.journal.ended(call, report)).await
     }
@@ -163,6 +176,8 @@ pub struct Service {
     /// Percentages of the progress of each command.
     pub progress: Mutex<Vec<(usize, f64)>>,
     handle: Mutex<ServoHandle>,
+    /// Whether it cancels what pauses.
+    cancels: AtomicBool,
 }
 
 impl Service {
@@ -176,6 +191,7 @@ impl Service {
             unexpected: Mutex::default(),
             progress: Mutex::default(),
             handle: Mutex::default(),
+            cancels: AtomicBool::new(false),
         }
     }
 
@@ -220,6 +236,9 @@ impl Service {
             let Some(number) = due else { return unexpected };
             let percent = percent.as_f64().unwrap();
             self.progress.lock().unwrap().push((number, percent));
+            if percent >= 40.0 && self.cancels.load(Ordering::SeqCst) {
+                return json!({"status": "cancel", "reason": "enough"});
+            }
             return ok;
         }
         if let Some(number) = due {
@@ -272,6 +291,10 @@ pub struct Driver {
     pub facts: DriverFacts,
     /// (second, state) of every step.
     pub steps: Mutex<Vec<(f64, Option<String>)>>,
+    /// (state, state of the undo's own pause) of every step of an undo.
+    pub undone: Mutex<Vec<(String, Option<String>)>>,
+    /// What it was asked to take up.
+    pub taken_up: Mutex<Vec<Interruption>>,
 }
 
 impl Driver {
@@ -287,6 +310,8 @@ impl Driver {
                 recover: false,
             },
             steps: Mutex::default(),
+            undone: Mutex::default(),
+            taken_up: Mutex::default(),
         }
     }
 
@@ -359,6 +384,46 @@ impl AdjustDriver for Driver {
         )
         .await
     }
+    /// Waits once, and goes back to one cpu.
+    async fn cancelled(
+        &self,
+        _: &CallContext,
+        _: &AdjustRequest,
+        state: &str,
+        resume: Option<&str>,
+    ) -> Result<Step<AppliedApplication>, DriverFailure> {
+        let seen = (state.to_owned(), resume.map(str::to_owned));
+        self.undone.lock().unwrap().push(seen);
+        self.points.reach("adjust: undoing").await;
+        Ok(match resume {
+            Some(_) => Step::Done(applied(1.0)),
+            None => Step::Wait(Pause {
+                wait: Duration::from_secs(ADJUST_WAIT),
+                state: UNDO_STATE.to_owned(),
+                ..Pause::default()
+            }),
+        })
+    }
+    /// Waits once more where it had not, and is done otherwise.
+    async fn recover(
+        &self,
+        _: &CallContext,
+        request: &AdjustRequest,
+        interruption: &Interruption,
+    ) -> Result<Step<AppliedApplication>, DriverFailure> {
+        assert_eq!(request.application, applied(1.5));
+        self.taken_up.lock().unwrap().push(interruption.clone());
+        self.points.reach("adjust: taking it up").await;
+        Ok(match interruption.state {
+            Some(_) => Step::Done(AppliedApplication::default()),
+            None => Step::Wait(Pause {
+                wait: Duration::from_secs(ADJUST_WAIT),
+                state: ADJUST_STATE.to_owned(),
+                progress: Some(40.0),
+                message: None,
+            }),
+        })
+    }
 }
 
 /// All that survives a crash.
@@ -404,11 +469,29 @@ impl World {
         }
     }
 
+    /// Lets the adjust driver say that it recovers.
+    pub fn recovering(mut self) -> Self {
+        let mut new = Driver::new(&self.points, self.began, "adjust");
+        new.facts.recover = true;
+        self.adjust = Arc::new(new);
+        self
+    }
+
+    /// Lets the service cancel what pauses, and the adjust driver undo it.
+    pub fn cancelling(mut self) -> Self {
+        let mut new = Driver::new(&self.points, self.began, "adjust");
+        new.facts.cancel = CancelSupport::Step;
+        self.adjust = Arc::new(new);
+        self.service.cancels.store(true, Ordering::SeqCst);
+        self
+    }
+
     /// Replaces the drivers by others that differ in their bytes.
     pub fn exchange_drivers(&mut self) {
         for (name, driver) in [("measure", &mut self.measure), ("adjust", &mut self.adjust)] {
             let mut new = Driver::new(&self.points, self.began, name);
             new.facts.digest = Some("sha256:02".to_owned());
+            new.facts.recover = driver.facts.recover;
             *driver = Arc::new(new);
         }
     }

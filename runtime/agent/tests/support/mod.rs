@@ -244,7 +244,7 @@ pub struct Fake<R, T, D> {
     facts: DriverFacts,
     describe: Mutex<Result<D, DriverFailure>>,
     acts: Mutex<VecDeque<Act<T>>>,
-    undo: Mutex<Option<Result<(), DriverFailure>>>,
+    undo: Mutex<VecDeque<Result<Step<AppliedApplication>, DriverFailure>>>,
     /// (seconds, request, state) of every step.
     pub steps: Mutex<Vec<(f64, R, Option<String>)>>,
     /// State of every undo step.
@@ -273,7 +273,7 @@ impl<R: Clone, T, D: Clone> Fake<R, T, D> {
             },
             describe: Mutex::new(Ok(serde_json::from_value(describe).unwrap())),
             acts: Mutex::new(acts.into()),
-            undo: Mutex::new(None),
+            undo: Mutex::default(),
             steps: Mutex::default(),
             undone: Mutex::default(),
             described: AtomicUsize::new(0),
@@ -288,7 +288,14 @@ impl<R: Clone, T, D: Clone> Fake<R, T, D> {
     }
 
     pub fn undoing(self, undo: Result<(), DriverFailure>) -> Self {
-        *self.undo.lock().unwrap() = Some(undo);
+        self.undoing_in(vec![
+            undo.map(|()| Step::Done(AppliedApplication::default())),
+        ])
+    }
+
+    /// The steps of its undo, in this order.
+    pub fn undoing_in(self, undo: Vec<Result<Step<AppliedApplication>, DriverFailure>>) -> Self {
+        *self.undo.lock().unwrap() = undo.into();
         self
     }
 
@@ -334,10 +341,17 @@ impl<R: Clone, T, D: Clone> Fake<R, T, D> {
         }
     }
 
-    fn undo_now(&self, cx: &CallContext, state: &str) -> Result<(), DriverFailure> {
+    fn undo_now(
+        &self,
+        cx: &CallContext,
+        state: &str,
+        resume: Option<&str>,
+    ) -> Result<Step<AppliedApplication>, DriverFailure> {
         assert!(!cx.cancel.is_cancelled(), "the undo step is not cancelled");
-        self.undone.lock().unwrap().push(state.to_owned());
-        self.undo.lock().unwrap().clone().unwrap_or(Ok(()))
+        let seen = resume.map_or(state.to_owned(), |resume| format!("{state}, {resume}"));
+        self.undone.lock().unwrap().push(seen);
+        let next = self.undo.lock().unwrap().pop_front();
+        next.unwrap_or(Ok(Step::Done(AppliedApplication::default())))
     }
 }
 
@@ -362,9 +376,12 @@ impl MeasureDriver for FakeMeasure {
         cx: &CallContext,
         _: &MeasureRequest,
         state: &str,
-        _: Option<&str>,
+        resume: Option<&str>,
     ) -> Result<Step<()>, DriverFailure> {
-        self.undo_now(cx, state).map(Step::Done)
+        Ok(match self.undo_now(cx, state, resume)? {
+            Step::Done(_) => Step::Done(()),
+            Step::Wait(pause) => Step::Wait(pause),
+        })
     }
 }
 
@@ -389,10 +406,9 @@ impl AdjustDriver for FakeAdjust {
         cx: &CallContext,
         _: &AdjustRequest,
         state: &str,
-        _: Option<&str>,
+        resume: Option<&str>,
     ) -> Result<Step<AppliedApplication>, DriverFailure> {
-        let undone = self.undo_now(cx, state);
-        undone.map(|()| Step::Done(AppliedApplication::default()))
+        self.undo_now(cx, state, resume)
     }
 }
 

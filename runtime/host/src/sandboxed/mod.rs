@@ -17,7 +17,7 @@ use servo_agent::{
     Interruption, MeasureDriver, MeasureRequest, ProgressReport, ProgressSink, Step,
 };
 use servo_protocol::{Application, AppliedApplication, Measurement, Metrics};
-use servo_sandbox::{BoundDriver, Call, CallObserver, LogLevel, Progress};
+use servo_sandbox::{BoundDriver, Call, CallObserver, LogLevel, Part, Progress};
 
 use crate::silence::{Voice, watched};
 use crate::ungranted::Ungranted;
@@ -28,15 +28,6 @@ struct Current {
     id: CallId,
     part: Part,
     call: Arc<Call>,
-}
-
-/// The part of a call that a step belongs to. Each has a budget of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
-    /// Doing what was asked.
-    Act,
-    /// Undoing it, since it was cancelled.
-    Undo,
 }
 
 /// A driver in the sandbox, of either kind.
@@ -117,10 +108,11 @@ impl Sandboxed {
             progress: cx.progress.clone(),
             voice: self.voice.clone(),
         });
-        let call = Arc::new(
-            self.driver
-                .begin_as(cx.call.to_string(), observer, cx.cancel.clone()),
-        );
+        let call =
+            Arc::new(
+                self.driver
+                    .begin_as(part, cx.call.to_string(), observer, cx.cancel.clone()),
+            );
         *current = Some(Current {
             id: cx.call.clone(),
             part,

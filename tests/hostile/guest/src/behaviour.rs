@@ -21,6 +21,8 @@ pub enum At {
     Measure,
     /// `describe`
     Describe,
+    /// `cancelled`
+    Cancelled,
 }
 
 /// One thing to try. The key `do` names it.

@@ -31,7 +31,7 @@ impl Measure for Hostile {
     type State = String;
 
     fn describe(config: &Config, cx: &Context) -> Result<Vec<Metric>, Failure> {
-        if config.at == At::Measure {
+        if config.at != At::Describe {
             return Ok(vec![]);
         }
         if let Behaviour::Metrics { count, alike } = config.behaviour {
@@ -48,7 +48,7 @@ impl Measure for Hostile {
         _: &MeasureRequest,
         cx: &Context,
     ) -> Result<Step<Measurement, String>, Failure> {
-        if config.at == At::Describe {
+        if config.at != At::Measure {
             return Ok(Step::done(Measurement::default()));
         }
         if let Behaviour::Pause { state_bytes } = config.behaviour {
@@ -62,6 +62,19 @@ impl Measure for Hostile {
             Measurement::default(),
             |measurement, (name, text)| measurement.note(name, text),
         )))
+    }
+
+    fn cancelled(
+        config: &Config,
+        _: &MeasureRequest,
+        _: String,
+        _: Option<String>,
+        cx: &Context,
+    ) -> Result<Step<(), String>, Failure> {
+        if config.at == At::Cancelled {
+            behave(&config.behaviour, cx)?;
+        }
+        Ok(Step::done(()))
     }
 }
 

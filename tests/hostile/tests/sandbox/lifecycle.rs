@@ -136,7 +136,7 @@ async fn i4_a_step_that_ends_leaves_no_connection() {
     let call = crate::support::begin(&bind(&driver().await, http, grants));
     for number in 1..=3 {
         let step = call.measure(&request(), None).await;
-        crate::support::assert_limit(&step, servo_sandbox::Limit::Wall);
+        crate::support::assert_limit(&step, servo_sandbox::Limit::StepWall);
         server.until(|(_, closed)| *closed == number).await;
     }
     assert_eq!(server.opened(), 3);

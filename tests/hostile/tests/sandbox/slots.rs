@@ -66,7 +66,7 @@ async fn i7_a_call_does_not_wait_longer_than_its_time() {
     full(async |driver| {
         let grants = json!({ "limits": { "wall": "100ms" } });
         let step = measure(&bind(driver, json!({ "do": "nothing" }), grants)).await;
-        assert_limit(&step, Limit::Wall);
+        assert_limit(&step, Limit::CallWall);
     })
     .await;
 }

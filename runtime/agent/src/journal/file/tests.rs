@@ -57,8 +57,7 @@ fn state_found(path: &Path) -> Option<String> {
     let (_, recovered) = FileJournal::open(path, "shop").unwrap();
     match recovered {
         Recovered::Call(call) => match call.standing {
-            Standing::FirstStep => None,
-            Standing::Paused(pause) => Some(pause.state),
+            Standing::Begun(begun) => begun.pause.map(|pause| pause.state),
             Standing::Accepted => panic!("the step had begun"),
         },
         other => panic!("{other:?}"),
