@@ -186,7 +186,7 @@ pub use step::{Interruption, OneStep, Pause, Step};
 #[doc(hidden)]
 pub mod __bindings {
     pub use crate::{
-        bindings::{adjust_world, measure_world},
+        bindings::{adjust_world, measure_world, servo::driver::fetch},
         wasm::export::{AdjustExport, MeasureExport},
     };
 }

@@ -7,15 +7,15 @@
 //! future is dropped first, then the store with everything the guest held.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use servo_artifact::CancelSupport;
-use servo_audit::CallAudit;
+use servo_audit::{AttemptList, CallAudit};
 use servo_egress::CallMeter;
-use servo_policy::{Access, Budget, ByteSize, Span};
+use servo_policy::{Access, Budget, ByteSize, Grants, Span};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::ResourceTable;
@@ -28,13 +28,14 @@ use crate::bindings::measure::{self, MeasureRequest, MeasureStep};
 use crate::bindings::model::{Application, Metric};
 use crate::check::{self, Bounds, Violation};
 use crate::clocks;
-use crate::disk::{Account, Disk, Quota, SCRATCH, Scratch};
+use crate::disk::{Account, Disk, HeldBack, Quota, SCRATCH, Scratch};
 use crate::driver::{Bound, BoundDriver};
+use crate::dry_run::DryRun;
 use crate::engine::GUEST_STACK;
 use crate::entry::{self, Answered, Entered, Entry, Returned};
 use crate::fixed;
 use crate::host::{CallObserver, CallShared, CallState, LogMeter};
-use crate::http::{Hooks, LastDenial};
+use crate::http::{Hooks, LastDenial, Refusal};
 use crate::limiter::MemoryLimiter;
 use crate::meter::{CpuExhausted, CpuMeter, Metered, courteous};
 use crate::outcome::{End, Failed, Limit, Step, StepReport};
@@ -62,6 +63,8 @@ pub struct Call {
     deadline: Instant,
     /// Steps begun.
     steps: AtomicU32,
+    /// There as soon as the call is known to be a dry run, and to its end.
+    dry_run: OnceLock<Arc<DryRun>>,
 }
 
 impl std::fmt::Debug for Call {
@@ -94,6 +97,7 @@ impl Call {
         Self {
             part,
             steps: AtomicU32::new(0),
+            dry_run: driver.1.clone().map_or_else(OnceLock::new, OnceLock::from),
             shared: Arc::new(CallShared {
                 observer,
                 cancel,
@@ -105,6 +109,22 @@ impl Call {
             deadline: Instant::now() + wall,
             driver,
         }
+    }
+
+    /// From here on nothing of this call changes anything, if the request says
+    /// so.
+    fn keep_dry(&self, request: &AdjustRequest) {
+        if request.dry_run {
+            let state = &self.driver.0.state;
+            self.dry_run
+                .get_or_init(|| Arc::new(DryRun::new(Arc::clone(state))));
+        }
+    }
+
+    /// What a dry run has kept from happening until now.
+    pub fn attempts(&self) -> AttemptList {
+        let dry_run = self.dry_run.get();
+        dry_run.map_or_else(AttemptList::default, |dry_run| dry_run.attempts.list())
     }
 
     /// The metrics a measure driver can report.
@@ -128,6 +148,7 @@ impl Call {
 
     /// One step of an adjustment.
     pub async fn adjust(&self, request: &AdjustRequest, resume: Option<&str>) -> Step<AdjustStep> {
+        self.keep_dry(request);
         self.step(entry::Adjust { request, resume }).await
     }
 
@@ -137,6 +158,7 @@ impl Call {
         request: &AdjustRequest,
         interruption: &Interruption,
     ) -> Step<AdjustStep> {
+        self.keep_dry(request);
         self.step(entry::Recover {
             request,
             interruption,
@@ -166,6 +188,7 @@ impl Call {
         state: &str,
         resume: Option<&str>,
     ) -> Step<adjust::UndoStep> {
+        self.keep_dry(request);
         self.step(entry::AdjustCancelled {
             request,
             state,
@@ -381,24 +404,36 @@ impl Call {
         table.set_max_capacity(handles);
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(fixed::FIELDS);
+        let dry_run = self.dry_run.get();
+        let meter = self.meter.clone();
+        let meter = match dry_run {
+            Some(dry_run) => meter.dry_run(dry_run.attempts.clone()),
+            None => meter,
+        };
         let state = CallState {
-            wasi: wasi(bound, capture, scratch)?,
+            wasi: wasi(bound, capture, scratch, dry_run.is_some())?,
             table,
             http,
             hooks: Hooks {
                 lane: bound.lane.clone(),
-                meter: self.meter.clone(),
+                meter,
                 denial: Arc::clone(denial),
+                room: budget.memory.bytes(),
             },
             disk: Disk::new(
                 self.account(bound.scratch_quota(), denial),
                 self.account(Arc::clone(&self.shared.folders), denial),
                 Arc::clone(&self.shared.records),
+                dry_run.map(|dry_run| HeldBack {
+                    attempts: dry_run.attempts.clone(),
+                    folders: written_folders(&bound.grants),
+                }),
             ),
             limiter: MemoryLimiter::new(budget.memory.bytes(), budget.table_elements),
             cpu: Arc::clone(cpu),
             config: Arc::clone(&bound.config),
-            store: Arc::clone(&bound.state),
+            store: Arc::clone(dry_run.map_or(&bound.state, |dry_run| &dry_run.state)),
+            attempts: dry_run.map(|dry_run| dry_run.attempts.clone()),
             shared: Arc::clone(&self.shared),
         };
         let mut store = Store::try_new(&bound.driver.sandbox.engine, state)
@@ -430,7 +465,12 @@ async fn enter_guest<E: Entry>(
     entry.enter(store, &entered).await
 }
 
-fn wasi(bound: &Bound, capture: &Capture, scratch: Option<&Scratch>) -> Result<WasiCtx, String> {
+fn wasi(
+    bound: &Bound,
+    capture: &Capture,
+    scratch: Option<&Scratch>,
+    dry_run: bool,
+) -> Result<WasiCtx, String> {
     let mut wasi = WasiCtx::builder();
     wasi.stdout(capture.clone())
         .stderr(capture.clone())
@@ -439,8 +479,8 @@ fn wasi(bound: &Bound, capture: &Capture, scratch: Option<&Scratch>) -> Result<W
         .max_random_size(fixed::RANDOM);
     for folder in &bound.grants.folders {
         let access = match folder.access {
-            Access::Read => FsPerms::ReadOnly,
-            Access::Write => FsPerms::ReadWrite,
+            Access::Write if !dry_run => FsPerms::ReadWrite,
+            Access::Read | Access::Write => FsPerms::ReadOnly,
         };
         wasi.preopened_dir(&folder.path, format!("/{}", folder.name), access)
             .map_err(|error| format!("folder {}: {error}", folder.path.display()))?;
@@ -470,6 +510,15 @@ impl Bound {
         );
         Quota::new("scratch", size.bytes(), entries, remedy)
     }
+}
+
+/// The folders that may be written, as the guest sees them.
+fn written_folders(grants: &Grants) -> Vec<String> {
+    let folders = grants.folders.iter();
+    folders
+        .filter(|folder| folder.access == Access::Write)
+        .map(|folder| format!("/{}", folder.name))
+        .collect()
 }
 
 fn folder_quota(budget: &Budget) -> Arc<Quota> {
@@ -533,7 +582,7 @@ fn unstarted<T>(end: End<T>) -> Step<T> {
 struct Judge<'a> {
     call: &'a Call,
     refused: Option<Limit>,
-    denial: Option<String>,
+    denial: Option<Refusal>,
     output: &'a Output,
 }
 
@@ -574,7 +623,8 @@ impl Judge<'_> {
         }
         match self.denial {
             Some(denial) => End::Denied {
-                denial,
+                denial: denial.text,
+                held_back: denial.held_back,
                 failure: failed.failure.message,
                 in_force: failed.in_force,
             },
@@ -590,7 +640,8 @@ impl Judge<'_> {
         let text = self.trap_text(error);
         match self.denial {
             Some(denial) => End::Denied {
-                denial,
+                denial: denial.text,
+                held_back: denial.held_back,
                 failure: format!("the driver crashed: {text}"),
                 in_force: None,
             },

@@ -17,6 +17,7 @@ use std::collections::HashMap;
 use std::fs::File as HostFile;
 use std::sync::{Arc, Weak};
 
+use servo_audit::Attempts;
 use wasmtime::component::{HasData, Resource};
 use wasmtime_wasi::filesystem::{Descriptor, File, WasiFilesystemCtxView};
 use wasmtime_wasi::p2::bindings::filesystem::preopens;
@@ -41,11 +42,20 @@ pub(crate) struct Disk {
     scratch: Account,
     folders: Account,
     records: Arc<Records>,
+    held_back: Option<HeldBack>,
     /// By the descriptor's number: where it leads.
     places: HashMap<u32, Place>,
     /// Everything that was opened and is still open: a stream keeps a file open
     /// when its descriptor is gone.
     open: Vec<Weak<HostFile>>,
+}
+
+/// What a dry run opens for reading alone.
+pub(crate) struct HeldBack {
+    /// Takes what was attempted.
+    pub(crate) attempts: Attempts,
+    /// The folders that are granted for writing.
+    pub(crate) folders: Vec<String>,
 }
 
 /// Where a descriptor leads.
@@ -58,11 +68,17 @@ struct Place {
 }
 
 impl Disk {
-    pub(crate) fn new(scratch: Account, folders: Account, records: Arc<Records>) -> Self {
+    pub(crate) fn new(
+        scratch: Account,
+        folders: Account,
+        records: Arc<Records>,
+        held_back: Option<HeldBack>,
+    ) -> Self {
         Self {
             scratch,
             folders,
             records,
+            held_back,
             places: HashMap::new(),
             open: Vec::new(),
         }
@@ -422,7 +438,7 @@ impl HostDescriptor for DiskView<'_> {
     }
 
     async fn read_directory(&mut self, fd: Fd) -> FsResult<Resource<types::DirectoryEntryStream>> {
-        let act = self.at("list", &fd);
+        let act = self.at(record::LISTING, &fd);
         let listed = async {
             self.disk.may_open()?;
             let folder = match self.inner.table.get(&fd)? {
@@ -533,7 +549,7 @@ mod tests {
             let quota = Quota::new("disk_bytes", 0, 0, String::new());
             Account::new(quota, Arc::<LastDenial>::default(), Arc::clone(&records))
         };
-        let mut disk = Disk::new(account(), account(), Arc::clone(&records));
+        let mut disk = Disk::new(account(), account(), Arc::clone(&records), None);
         let file = || Arc::new(tempfile::tempfile().unwrap());
         let mut held: Vec<Arc<HostFile>> = Vec::new();
         for _ in 0..OPEN_FILES {

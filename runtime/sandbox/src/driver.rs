@@ -18,6 +18,7 @@ use crate::bindings::{adjust, measure};
 use crate::call::{Call, Part};
 use crate::compile::{Cached, CodeOrigin, CodeSource};
 use crate::compiler::Compiler;
+use crate::dry_run::DryRun;
 use crate::engine::{self, MAX_MEMORY_BYTES, MAX_TABLE_ELEMENTS};
 use crate::fixed;
 use crate::host::{CallObserver, CallState};
@@ -325,7 +326,7 @@ impl Driver {
         let asked = self.0.manifest.asks.requests(&binding.config);
         let rules = binding.grants.http.clone().with_asked(asked);
         let lane = gate.lane(owner.clone(), rules)?;
-        Ok(BoundDriver(Arc::new(Bound {
+        let bound = Arc::new(Bound {
             tenant: Arc::from(owner.tenant.as_str()),
             owner: Arc::new(owner),
             driver: Arc::clone(&self.0),
@@ -333,7 +334,8 @@ impl Driver {
             grants: binding.grants,
             state: binding.state,
             lane,
-        })))
+        });
+        Ok(BoundDriver(bound, None))
     }
 }
 
@@ -373,7 +375,11 @@ fn out_of_reach(path: &Path, error: &std::io::Error) -> Advice {
 
 /// A driver with one operator's configuration and grants. Cheap to clone.
 #[derive(Clone)]
-pub struct BoundDriver(pub(crate) Arc<Bound>);
+pub struct BoundDriver(
+    pub(crate) Arc<Bound>,
+    /// There if all of its calls are dry runs.
+    pub(crate) Option<Arc<DryRun>>,
+);
 
 pub(crate) struct Bound {
     /// Whose turns it uses.
@@ -414,6 +420,14 @@ impl BoundDriver {
     /// What it has touched so far, and what was refused.
     pub fn ledger(&self) -> LedgerSnapshot {
         self.0.lane.ledger().snapshot()
+    }
+
+    /// The same driver, none of whose calls changes anything, `describe`
+    /// included. What one of them puts into the state store the next one finds.
+    #[must_use]
+    pub fn as_dry_run(&self) -> Self {
+        let dry_run = DryRun::new(Arc::clone(&self.0.state));
+        Self(Arc::clone(&self.0), Some(Arc::new(dry_run)))
     }
 
     /// Begins a call. Its steps share one budget of requests, log lines and

@@ -10,16 +10,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use servo_audit::{Capability, Reason};
+use servo_audit::{Attempts, Capability, Reason};
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use crate::bindings::{actions, config, fetch, log, model, progress, state};
+use crate::bindings::{actions, config, log, model, progress, state};
 use crate::disk::{Disk, Quota};
+use crate::dry_run::held_back;
 use crate::fixed;
-use crate::http::Hooks;
+use crate::http::{Hooks, Refusal};
 use crate::limiter::MemoryLimiter;
 use crate::meter::CpuMeter;
 use crate::records::{Once, Records, clean};
@@ -136,6 +137,8 @@ pub(crate) struct CallState {
     pub(crate) cpu: Arc<CpuMeter>,
     pub(crate) config: Arc<str>,
     pub(crate) store: Arc<dyn StateStore>,
+    /// In a dry run: takes what is held back.
+    pub(crate) attempts: Option<Attempts>,
     pub(crate) shared: Arc<CallShared>,
 }
 
@@ -173,6 +176,15 @@ fn percent(value: Option<f64>) -> Option<f64> {
 }
 
 impl CallState {
+    /// Lists an attempt to change something if this is a dry run, and says
+    /// whether it is one.
+    fn held_back(&self, capability: Capability, what: &str, bytes: u64) -> bool {
+        if let Some(attempts) = &self.attempts {
+            attempts.note(capability, what, bytes);
+        }
+        self.attempts.is_some()
+    }
+
     fn verdict(&self) -> progress::Verdict {
         if self.shared.cancel.is_cancelled() {
             progress::Verdict::Cancel
@@ -184,7 +196,7 @@ impl CallState {
 
 /// A guest's seconds as a length of time. The step's own time limit ends any
 /// wait that is too long; this only keeps the arithmetic in range.
-fn in_range(seconds: f64) -> Duration {
+pub(crate) fn in_range(seconds: f64) -> Duration {
     const LONGEST: f64 = 7.0 * 24.0 * 3600.0;
     // What is not a number stays so when clamped, and is no wait at all.
     Duration::try_from_secs_f64(seconds.clamp(0.0, LONGEST)).unwrap_or_default()
@@ -265,6 +277,7 @@ impl From<StateError> for state::Error {
 async fn on_store<T: Send + 'static>(
     state: &mut CallState,
     what: &str,
+    changes: bool,
     operation: impl FnOnce(&dyn StateStore) -> Result<T, StateError> + Send + 'static,
 ) -> Result<T, state::Error> {
     let store = Arc::clone(&state.store);
@@ -273,6 +286,9 @@ async fn on_store<T: Send + 'static>(
         .unwrap_or_else(|_| Err(StateError::Unavailable("the state store failed".to_owned())));
     let records = &state.shared.records;
     match &result {
+        Ok(_) if changes && state.attempts.is_some() => {
+            records.denied(Capability::State, what, Reason::DryRun);
+        }
         Ok(_) => records.allowed(Capability::State, what, ""),
         Err(StateError::TooLarge(_)) => {
             records.limit_hit("state_store");
@@ -289,7 +305,7 @@ async fn on_store<T: Send + 'static>(
 impl state::Host for CallState {
     async fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<String>, state::Error>> {
         let what = format!("get {}", clean(&key));
-        Ok(on_store(self, &what, move |store| store.get(&key)).await)
+        Ok(on_store(self, &what, false, move |store| store.get(&key)).await)
     }
 
     async fn set(
@@ -298,25 +314,18 @@ impl state::Host for CallState {
         value: String,
     ) -> wasmtime::Result<Result<(), state::Error>> {
         let what = format!("set {}", clean(&key));
-        Ok(on_store(self, &what, move |store| store.set(&key, &value)).await)
+        self.held_back(Capability::State, &what, value.len() as u64);
+        Ok(on_store(self, &what, true, move |store| store.set(&key, &value)).await)
     }
 
     async fn remove(&mut self, key: String) -> wasmtime::Result<Result<(), state::Error>> {
         let what = format!("remove {}", clean(&key));
-        Ok(on_store(self, &what, move |store| store.remove(&key)).await)
+        self.held_back(Capability::State, &what, 0);
+        Ok(on_store(self, &what, true, move |store| store.remove(&key)).await)
     }
 
     async fn keys(&mut self) -> wasmtime::Result<Result<Vec<String>, state::Error>> {
-        Ok(on_store(self, "list keys", |store| store.keys()).await)
-    }
-}
-
-impl fetch::Host for CallState {
-    async fn send(
-        &mut self,
-        _: fetch::Request,
-    ) -> wasmtime::Result<Result<fetch::Response, fetch::Error>> {
-        Ok(Err(fetch::Error::Failed("not yet".to_owned())))
+        Ok(on_store(self, "list keys", false, |store| store.keys()).await)
     }
 }
 
@@ -328,6 +337,13 @@ impl actions::Host for CallState {
         _: Vec<(String, String)>,
     ) -> wasmtime::Result<Result<actions::Output, actions::Error>> {
         let name = cut(name, 64);
+        if self.held_back(Capability::Action, &name, 0) {
+            let (records, denial) = (&self.shared.records, &self.hooks.denial);
+            records.denied(Capability::Action, &name, Reason::DryRun);
+            let text = held_back(Capability::Action, &name);
+            denial.set(Some(Refusal::held_back(text.clone())));
+            return Ok(Err(actions::Error::Denied(text)));
+        }
         self.shared
             .records
             .denied(Capability::Action, &name, Reason::NotGranted);

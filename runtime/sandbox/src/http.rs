@@ -22,14 +22,38 @@ type Sent = Result<(http::Response<WasiBody>, Io), Error>;
 /// What was refused last in a step, and not followed by a request that was
 /// sent. It explains a failure of the guest that comes after it.
 #[derive(Debug, Default)]
-pub(crate) struct LastDenial(Mutex<Option<String>>);
+pub(crate) struct LastDenial(Mutex<Option<Refusal>>);
+
+/// What was refused, in words for the operator.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) text: String,
+    /// It is only that this is a dry run.
+    pub(crate) held_back: bool,
+}
+
+impl Refusal {
+    pub(crate) fn denied(text: String) -> Self {
+        Self {
+            text,
+            held_back: false,
+        }
+    }
+
+    pub(crate) fn held_back(text: String) -> Self {
+        Self {
+            text,
+            held_back: true,
+        }
+    }
+}
 
 impl LastDenial {
-    pub(crate) fn set(&self, denial: Option<String>) {
+    pub(crate) fn set(&self, denial: Option<Refusal>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = denial;
     }
 
-    pub(crate) fn take(&self) -> Option<String> {
+    pub(crate) fn take(&self) -> Option<Refusal> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
@@ -39,6 +63,8 @@ pub(crate) struct Hooks {
     pub(crate) lane: Lane,
     pub(crate) meter: CallMeter,
     pub(crate) denial: Arc<LastDenial>,
+    /// Bytes of a whole response that the guest can have room for: its memory.
+    pub(crate) room: u64,
 }
 
 /// Headers a guest may neither set nor see: those that are never sent. Which of
@@ -103,16 +129,20 @@ impl WasiHttpHooks for Hooks {
 }
 
 /// The text of a refusal, for the operator; nothing for other errors.
-fn refusal(error: &SendError) -> Option<String> {
-    matches!(
+pub(crate) fn refusal(error: &SendError) -> Option<Refusal> {
+    let refused = matches!(
         error,
         SendError::Denied(_)
             | SendError::AddressDenied(_)
             | SendError::QuotaExhausted(_)
             | SendError::RateLimited { .. }
             | SendError::Credential(_)
-    )
-    .then(|| error.to_string())
+            | SendError::DryRun
+    );
+    refused.then(|| Refusal {
+        text: error.to_string(),
+        held_back: matches!(error, SendError::DryRun),
+    })
 }
 
 /// What the guest is told of a failed request: a code of `wasi:http`.

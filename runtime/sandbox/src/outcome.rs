@@ -103,6 +103,9 @@ impl From<AdjustFailure> for Failed {
     }
 }
 
+/// The reason of a failure that comes from holding something back.
+pub const DRY_RUN: &str = "dry-run";
+
 /// How a step ended.
 #[derive(Debug)]
 pub enum End<T> {
@@ -123,6 +126,8 @@ pub enum End<T> {
     Denied {
         /// What was refused, and the line that would allow it.
         denial: String,
+        /// It is only that this is a dry run.
+        held_back: bool,
         /// What the guest made of it.
         failure: String,
         /// The settings in force now, where the guest said so.
@@ -142,10 +147,12 @@ impl<T> End<T> {
             Self::Limit { limit, allowed } => End::Limit { limit, allowed },
             Self::Denied {
                 denial,
+                held_back,
                 failure,
                 in_force,
             } => End::Denied {
                 denial,
+                held_back,
                 failure,
                 in_force,
             },
@@ -184,10 +191,15 @@ impl<T> End<T> {
             }
             Self::Denied {
                 denial,
+                held_back,
                 failure: said,
                 in_force,
             } => Err(Failed {
-                failure: failure(FailureStatus::Failed, "denied", format!("{said}\n{denial}")),
+                failure: failure(
+                    FailureStatus::Failed,
+                    if held_back { DRY_RUN } else { "denied" },
+                    format!("{said}\n{denial}"),
+                ),
                 in_force,
             }),
             Self::Cancelled => Err(failure(

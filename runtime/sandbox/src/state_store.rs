@@ -52,9 +52,10 @@ pub trait StateStore: Send + Sync {
     fn keys(&self) -> Result<Vec<String>, StateError>;
 }
 
-type Entries = BTreeMap<String, String>;
+pub(crate) type Entries = BTreeMap<String, String>;
 
-fn check(entries: &Entries, key: &str, value: &str) -> Result<(), StateError> {
+/// Whether a key with this value fits.
+pub(crate) fn check(entries: &Entries, key: &str, value: &str) -> Result<(), StateError> {
     if key.is_empty() || key.len() > MAX_KEY_BYTES {
         return Err(StateError::TooLarge(format!(
             "a key has 1 to {MAX_KEY_BYTES} bytes; this one has {}",

@@ -125,6 +125,10 @@ pub(crate) struct DriverRunArgs {
     pub(crate) call: DriverCall,
     /// For `adjust`: the settings, each COMPONENT.SETTING=VALUE.
     pub(crate) settings: Vec<String>,
+    /// For `adjust`: change nothing, whatever the driver does, and print what it
+    /// would have changed.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) grants: GrantArgs,
     #[command(flatten)]

@@ -52,4 +52,8 @@ pub(crate) struct AdjustArgs {
     /// The `control` object as JSON.
     #[arg(long, value_name = "JSON")]
     pub(crate) control: Option<String>,
+    /// Change nothing, whatever the driver does, and print what it would have
+    /// changed.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }

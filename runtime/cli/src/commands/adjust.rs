@@ -14,6 +14,7 @@ use servo_protocol::{
     Application, AppliedApplication, Control, Event, Failure, Reason, Report, Scalar, State, Status,
 };
 
+use super::dry_run;
 use super::operation::{self, Assignment, Operation};
 use super::workbench;
 use crate::args::AdjustArgs;
@@ -31,8 +32,17 @@ pub(crate) async fn run(args: AdjustArgs) -> Outcome {
     let control = operation::control(args.control.as_deref(), [])?;
     operation::without_environment(&control)?;
     let (driver, app, ceilings) = workbench::driver(&args.operator, DriverRole::Adjust).await?;
+    let driver = match args.dry_run {
+        true => dry_run::of(&driver)?,
+        false => driver,
+    };
     let operation = Operation::begin(app.as_str(), driver.limits())?;
-    let outcome = match adjust(&operation, &driver, &assignments, control, &ceilings).await {
+    let change = Change {
+        assignments,
+        control,
+        dry_run: args.dry_run,
+    };
+    let outcome = match adjust(&operation, &driver, change, &ceilings).await {
         Ok(state) => operation::wire(&Event::Adjustment(Report {
             outcome: Ok(state),
             cmd_uid: None,
@@ -40,9 +50,20 @@ pub(crate) async fn run(args: AdjustArgs) -> Outcome {
         Err(Refused::Usage(failed)) => return Err(failed),
         Err(Refused::Failure(failure)) => Err(failure),
     };
+    let outcome = match (&driver, args.dry_run) {
+        (Hosted::Sandboxed(driver), true) => dry_run::told(outcome, driver),
+        _ => outcome,
+    };
     let outcome = operation.finish(outcome);
     operation::tell_refusals_of(&driver);
     outcome
+}
+
+/// What is asked for.
+struct Change {
+    assignments: Vec<Assignment>,
+    control: Control,
+    dry_run: bool,
 }
 
 /// Why nothing was adjusted.
@@ -56,8 +77,7 @@ enum Refused {
 async fn adjust(
     operation: &Operation,
     driver: &Hosted,
-    assignments: &[Assignment],
-    control: Control,
+    change: Change,
     ceilings: &Ceilings,
 ) -> Result<State, Refused> {
     let failure = |failure: DriverFailure| Refused::Failure(failure.into());
@@ -67,11 +87,11 @@ async fn adjust(
         .application(driver.as_ref())
         .await
         .map_err(failure)?;
-    let wanted = wanted(assignments, &described)?;
+    let wanted = wanted(&change.assignments, &described)?;
     let request = AdjustRequest {
         application: fitted(&wanted, &described, ceilings).map_err(failure)?,
-        control,
-        dry_run: false,
+        control: change.control,
+        dry_run: change.dry_run,
     };
     let ended = operation.call().adjust(driver.as_ref(), &request).await;
     let applied = operation::brought(ended).map_err(Refused::Failure)?;

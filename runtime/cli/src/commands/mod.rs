@@ -5,6 +5,7 @@ pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod driver;
+mod dry_run;
 pub(crate) mod limits;
 pub(crate) mod measure;
 mod operation;

@@ -16,6 +16,7 @@ use servo_agent::{
     AdjustDriver, AdjustRequest, CallContext, CallId, CancelSupport, DriverFacts, DriverFailure,
     Interruption, MeasureDriver, MeasureRequest, ProgressReport, ProgressSink, Step,
 };
+use servo_audit::AttemptList;
 use servo_protocol::{Application, AppliedApplication, Measurement, Metrics};
 use servo_sandbox::{BoundDriver, Call, CallObserver, LogLevel, Part, Progress};
 
@@ -85,6 +86,28 @@ impl Sandboxed {
     pub fn with_silence(mut self, limit: Option<Duration>) -> Self {
         self.silence = limit;
         self
+    }
+
+    /// The same driver, none of whose calls changes anything.
+    #[must_use]
+    pub fn as_dry_run(&self) -> Self {
+        Self {
+            driver: self.driver.as_dry_run(),
+            facts: self.facts.clone(),
+            current: Mutex::new(None),
+            silence: self.silence,
+            voice: self.voice.clone(),
+            ungranted: self.ungranted.clone(),
+        }
+    }
+
+    /// What the last call, if it was a dry run, kept from happening; of a
+    /// driver that only does dry runs, what all of its calls did.
+    #[must_use]
+    pub fn attempts(&self) -> AttemptList {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let call = current.as_ref().map(|current| &current.call);
+        call.map_or_else(AttemptList::default, |call| call.attempts())
     }
 
     /// The bound driver itself.

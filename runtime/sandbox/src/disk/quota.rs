@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 
-use crate::http::LastDenial;
+use crate::http::{LastDenial, Refusal};
 use crate::records::Records;
 
 /// What a new file or folder is charged beside its length: one block, which its
@@ -85,9 +85,15 @@ impl Account {
         &self.records
     }
 
+    /// Explains a failure of the guest that comes next.
+    pub(super) fn tell_held_back(&self, text: String) {
+        self.denial.set(Some(Refusal::held_back(text)));
+    }
+
     fn full(&self, key: &'static str) -> ErrorCode {
         self.records.limit_hit(key);
-        self.denial.set(Some(self.quota.remedy.clone()));
+        self.denial
+            .set(Some(Refusal::denied(self.quota.remedy.clone())));
         ErrorCode::Quota
     }
 }
@@ -114,7 +120,7 @@ mod tests {
         let (account, denial) = account(ENTRY_BYTES + 10, 10);
         assert!(account.add().is_ok());
         assert!(account.grow(11).is_err());
-        assert_eq!(denial.take().as_deref(), Some("full"));
+        assert_eq!(denial.take(), Some(Refusal::denied("full".to_owned())));
         assert!(account.grow(10).is_ok());
         assert!(account.grow(u64::MAX).is_err());
         assert!(account.add().is_err(), "a name takes a block");

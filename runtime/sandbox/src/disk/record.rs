@@ -12,6 +12,7 @@ use wasmtime_wasi::p2::FsResult;
 use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorFlags, ErrorCode, OpenFlags};
 
 use super::{DiskView, Fd, Place};
+use crate::dry_run::held_back;
 use crate::records::clean;
 
 /// The words for opening something.
@@ -30,11 +31,16 @@ pub(super) fn opening(open: OpenFlags, flags: DescriptorFlags) -> &'static str {
 /// What a guest is about to do.
 pub(super) struct Act {
     words: String,
+    /// Only that it is a dry run keeps it from being done.
+    held_back: bool,
     /// It would change something that is granted for reading only.
     read_only: bool,
 }
 
 const READING: &str = "open to read";
+
+/// The words for looking into a folder.
+pub(super) const LISTING: &str = "list";
 
 impl DiskView<'_> {
     fn read_only(&self, fd: &Fd) -> bool {
@@ -49,10 +55,19 @@ impl DiskView<'_> {
         self.disk.place(fd).map_or("?", |place| &place.path)
     }
 
+    /// Would a change here be made if this were no dry run?
+    fn held_back(&self, fd: &Fd) -> bool {
+        let (Some(held_back), Ok(place)) = (&self.disk.held_back, self.disk.place(fd)) else {
+            return false;
+        };
+        held_back.folders.iter().any(|name| **name == *place.folder)
+    }
+
     /// An act on what a descriptor leads to.
     pub(super) fn at(&self, act: &str, fd: &Fd) -> Act {
         Act {
             words: format!("{act} {}", self.path(fd)),
+            held_back: act != LISTING && self.held_back(fd),
             read_only: self.read_only(fd),
         }
     }
@@ -61,6 +76,7 @@ impl DiskView<'_> {
     pub(super) fn below(&self, act: &str, fd: &Fd, path: &str) -> Act {
         Act {
             words: format!("{act} {}/{}", self.path(fd), clean(path)),
+            held_back: act != READING && self.held_back(fd),
             read_only: act != READING && self.read_only(fd),
         }
     }
@@ -92,6 +108,13 @@ impl DiskView<'_> {
         let records = &self.disk.records;
         let (files, words) = (Capability::Files, &act.words);
         match reason(*code) {
+            Some(Reason::NotGranted | Reason::ReadOnly) if act.held_back => {
+                records.denied(files, words, Reason::DryRun);
+                if let Some(held_back) = &self.disk.held_back {
+                    held_back.attempts.note(files, words, 0);
+                }
+                self.disk.folders.tell_held_back(held_back(files, words));
+            }
             Some(Reason::NotGranted) if act.read_only => {
                 records.denied(files, words, Reason::ReadOnly);
             }

@@ -11,6 +11,7 @@ use servo_protocol::{AppliedApplication, Failure, Scalar};
 
 use super::given;
 use crate::args::{DriverCall, DriverRunArgs};
+use crate::commands::dry_run;
 use crate::commands::operation::{self, Assignment, Operation};
 use crate::exit::{Failed, Outcome};
 
@@ -28,12 +29,21 @@ pub(crate) async fn run(args: DriverRunArgs) -> Outcome {
             args.artifact.display()
         )));
     }
+    let driver = match (args.dry_run, args.call) {
+        (false, _) => driver,
+        (true, DriverCall::Adjust) => driver.as_dry_run(),
+        (true, _) => return Err(Failed::usage("--dry-run is for `adjust`")),
+    };
     let limits = CallLimits::from(&driver.bound().grants().budget);
     let operation = Operation::begin(&args.grants.app, limits)?;
     let outcome = match args.call {
         DriverCall::Describe => describe(&operation, &driver).await,
         DriverCall::Measure => measure(&operation, &driver, &args).await?,
         DriverCall::Adjust => adjust(&operation, &driver, &args, &ceilings).await?,
+    };
+    let outcome = match args.dry_run {
+        true => dry_run::told(outcome, &driver),
+        false => outcome,
     };
     let outcome = operation.finish(outcome);
     operation::tell_refusals(&driver);
@@ -90,7 +100,7 @@ async fn adjust(
     let request = AdjustRequest {
         application: AppliedApplication::from_values(values),
         control: operation::measure_control(&args.how)?,
-        dry_run: false,
+        dry_run: args.dry_run,
     };
     if let Err(failure) = admitted(&request.application, ceilings) {
         return Ok(Err(failure.into()));
