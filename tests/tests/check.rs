@@ -416,6 +416,27 @@ async fn adjust_brings_values_into_force_and_prints_the_state() {
     assert_eq!((&now["workers"], &now["batch"]), (&json!(4), &json!(8)));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_of_adjust_changes_nothing_and_says_what_it_would() {
+    let app = app().await;
+    let (before, address) = (app.settings(), app.local_addr());
+    let wanted = ["adjust", "app.workers=4", "--dry-run"];
+    let ran = servo(&servo_yaml(address), &wanted);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(app.settings(), before);
+    let said = json_of(&ran);
+    let put = &said["dry_run"]["not_done"][0];
+    assert_eq!(put["capability"], "http", "{said}");
+    assert_eq!(put["what"], format!("PUT http://{address}/settings"));
+    assert!(put["bytes"].as_u64().unwrap() > 0, "{said}");
+    let line = format!("not done: http: PUT http://{address}/settings");
+    assert!(ran.stderr.contains(&line), "{}", ran.stderr);
+    // In earnest it is done.
+    let ran = servo(&servo_yaml(address), &wanted[..2]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_ne!(app.settings(), before);
+}
+
 #[test]
 fn values_that_do_not_fit_are_refused_before_the_driver_is_asked_to_adjust() {
     let app = Recorder::start();

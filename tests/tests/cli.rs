@@ -141,6 +141,9 @@ async fn a_driver_can_be_called_once_with_flags_or_with_the_operators_file() {
         ran.stderr
     );
 
+    let ran = call(&[&path("ab"), "measure", "--dry-run"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+
     // What a driver cannot do is usage, and said before it runs.
     let ran = call(&[&path("ab"), "adjust", "app.batch=4"]);
     assert_eq!(ran.code, Some(2), "{ran:?}");

@@ -1,5 +1,7 @@
 //! A GET from inside the sandbox, through the gate alone, and by the bare HTTP
-//! client below it, to the same small server over kept connections.
+//! client below it, to the same small server over kept connections. The guest
+//! sends by the SDK's client, and part by part through either interface: as a
+//! whole request by `servo:driver/fetch`, or by `wasi:http`.
 //!
 //! The server notes when each request arrives. The time from one arrival to
 //! the next on a connection that has one request at a time is the whole round
@@ -13,7 +15,7 @@ use std::time::Duration;
 
 use http::Request;
 use http_body_util::BodyExt;
-use serde_json::json;
+use serde_json::{Value, json};
 use servo_egress::{CallMeter, Gate, Lane, Owner, SystemResolver, Timeouts, empty};
 use servo_policy::{Budget, HttpRules, Rule};
 use servo_sandbox::{BoundDriver, Silent, measure, model};
@@ -38,17 +40,30 @@ pub(crate) fn figures(house: &House, table: &mut Table) {
         request_rate: u32::MAX,
         ..Budget::default()
     });
-    let ab = house.load("ab");
-    let ab = house.bind(
-        &ab,
-        json!({ "test_url": url, "keep_alive": true }),
-        json!({
-            "http": [{ "rule": "GET ${config.test_url}", "private": true }],
-            "limits": { "requests": 1_000_000, "request_rate": 1_000_000, "cpu": "1m" },
-        }),
-    );
+    let hostile = house.load("hostile");
+    let guest = |behaviour: Value, through: &str| {
+        let bound = house.bind(
+            &hostile,
+            json!({ "behaviour": behaviour, "through": through }),
+            json!({
+                "http": [{ "rule": format!("GET {url}"), "private": true }],
+                "limits": { "requests": 1_000_000, "request_rate": 1_000_000, "cpu": "1m" },
+            }),
+        );
+        bound.bound().clone()
+    };
+    let by_sdk = json!({ "do": "http", "url": url, "count": IN_A_ROW, "at_once": 1 });
+    let request = json!({
+        "scheme": "http", "authority": server.authority(), "path": "/metrics", "method": "GET",
+    });
+    let by_parts = json!({ "do": "raw", "requests": vec![request; IN_A_ROW] });
+    let guests = [
+        guest(by_sdk, "fetch"),
+        guest(by_parts.clone(), "fetch"),
+        guest(by_parts, "wasi-http"),
+    ];
 
-    let mut times: [Samples; 3] = Default::default();
+    let mut times: [Samples; 5] = Default::default();
     for round in 0..=ROUNDS {
         for turn in 0..times.len() {
             let who = (round + turn) % times.len();
@@ -58,7 +73,7 @@ pub(crate) fn figures(house: &House, table: &mut Table) {
                 1 => house
                     .runtime
                     .spawn(by_lane(lane.clone(), meter.clone(), url.clone())),
-                _ => house.runtime.spawn(by_guest(ab.bound().clone())),
+                _ => house.runtime.spawn(by_guest(guests[who - 2].clone())),
             };
             house.runtime.block_on(task).unwrap();
             let arrivals = server.take_arrivals();
@@ -69,11 +84,11 @@ pub(crate) fn figures(house: &House, table: &mut Table) {
             }
         }
     }
-    assert_eq!(server.connections(), 3, "connections are kept");
-    let [bare, lane, guest] = times;
+    assert_eq!(server.connections(), times.len(), "connections are kept");
+    let [bare, lane, sdk, fetch, wasi] = times;
     table.times(
-        "GET by a driver (ab), kept connection",
-        &guest,
+        "GET by a driver (SDK), kept connection",
+        &sdk,
         "bare reqwest, same server",
         &bare,
         Bar::Ratio(1.5),
@@ -86,8 +101,22 @@ pub(crate) fn figures(house: &House, table: &mut Table) {
         Bar::Added(Duration::from_micros(20)),
     );
     table.times(
-        "GET by a driver (ab)",
-        &guest,
+        "GET by a driver (fetch)",
+        &fetch,
+        "bare reqwest, same server",
+        &bare,
+        Bar::Ratio(1.5),
+    );
+    table.times(
+        "GET by a driver (wasi:http)",
+        &wasi,
+        "bare reqwest, same server",
+        &bare,
+        Bar::None,
+    );
+    table.times(
+        "GET by a driver (fetch)",
+        &fetch,
         "through the gate alone",
         &lane,
         Bar::None,
@@ -119,10 +148,7 @@ async fn by_guest(driver: BoundDriver) {
             delay: None,
             past: None,
             settlement: None,
-            load: Some(
-                json!({ "n_threads": 1, "n_requests": IN_A_ROW, "t_limit": 0, "t_warmup": 0 })
-                    .to_string(),
-            ),
+            load: None,
             userdata: None,
         },
     };

@@ -98,6 +98,47 @@ pub fn assert_denied<H: HostUnderTest>(
     matching
 }
 
+/// What a guest is told of a request that was not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// No rule allows it.
+    Denied,
+    /// The address behind the name is refused.
+    Address,
+    /// The certificate is refused.
+    Certificate,
+    /// The call has used up its requests.
+    Exhausted,
+    /// The rule is used too fast.
+    TooFast,
+}
+
+impl Told {
+    /// The code of `wasi:http`, and the error of `servo:driver/fetch`.
+    fn words(self) -> [&'static str; 2] {
+        match self {
+            Self::Denied => ["HttpRequestDenied", "Error::Denied("],
+            Self::Address => ["DestinationIpProhibited", "Error::Denied("],
+            Self::Certificate => ["TlsCertificateError", "Error::Tls("],
+            Self::Exhausted => ["HttpRequestDenied", "Error::Exhausted("],
+            Self::TooFast => ["next request may be sent in", "Error::RateLimited("],
+        }
+    }
+}
+
+/// The guest was told this, through whichever interface it asked.
+///
+/// # Panics
+/// It was told something else.
+#[track_caller]
+pub fn assert_told(told: &str, expected: Told) {
+    let words = expected.words();
+    assert!(
+        words.iter().any(|word| told.contains(word)),
+        "{words:?}: {told}"
+    );
+}
+
 /// The texts that a driver author sees are kept in files and reviewed like
 /// code: `text` must be what `tests/hostile/texts/<name>.txt` holds. With
 /// `SERVO_HOSTILE_TEXTS=write` the file is written instead.

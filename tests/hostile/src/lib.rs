@@ -14,6 +14,7 @@ pub mod catalogue;
 pub mod components;
 pub mod ears;
 pub mod expect;
+pub mod fetching;
 pub mod guest;
 pub mod host;
 pub mod memory;

@@ -35,6 +35,10 @@ impl Server {
         Self { address, seen }
     }
 
+    pub(crate) fn authority(&self) -> String {
+        self.address.to_string()
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("http://{}/metrics", self.address)
     }

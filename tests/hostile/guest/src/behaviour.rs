@@ -10,6 +10,19 @@ pub struct Config {
     pub at: At,
     /// What it does.
     pub behaviour: Behaviour,
+    /// How it sends requests that are written part by part.
+    pub through: Through,
+}
+
+/// An interface that requests are sent through.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Through {
+    /// `wasi:http`
+    #[default]
+    WasiHttp,
+    /// `servo:driver/fetch`
+    Fetch,
 }
 
 /// A function of the contract.
@@ -224,6 +237,11 @@ pub enum Behaviour {
     Remember,
     /// Crashes.
     Crash,
+    /// Crashes after something else.
+    CrashAfter {
+        /// This.
+        behaviour: Box<Behaviour>,
+    },
     /// Sets a key of the store, then answers all keys.
     Store {
         /// The key.

@@ -14,7 +14,9 @@ mod behaviour;
 
 use std::time::Duration;
 
-pub use behaviour::{At, Behaviour, Config, FileAction, Fill, FolderPath, Handle, RawRequest};
+pub use behaviour::{
+    At, Behaviour, Config, FileAction, Fill, FolderPath, Handle, RawRequest, Through,
+};
 use servo_driver::{
     Context, Failure, Measure, MeasureRequest, Measurement, Step, export_measure, model::Metric,
 };
@@ -40,7 +42,7 @@ impl Measure for Hostile {
                 .map(|index| Metric::new(format!("m{}", name(index))))
                 .collect());
         }
-        behave(&config.behaviour, cx).map(|_| vec![])
+        behave(&config.behaviour, config.through, cx).map(|_| vec![])
     }
 
     fn start(
@@ -57,7 +59,7 @@ impl Measure for Hostile {
         if let Behaviour::PauseWith { text, times } = &config.behaviour {
             return Ok(Step::wait(Duration::from_secs(1), text.repeat(*times)));
         }
-        let findings = behave(&config.behaviour, cx)?;
+        let findings = behave(&config.behaviour, config.through, cx)?;
         Ok(Step::done(findings.into_iter().fold(
             Measurement::default(),
             |measurement, (name, text)| measurement.note(name, text),
@@ -83,7 +85,7 @@ use attack::behave;
 
 /// Outside a sandbox there is nothing to attack.
 #[cfg(not(target_arch = "wasm32"))]
-fn behave(behaviour: &Behaviour, _: &Context) -> Result<Findings, Failure> {
+fn behave(behaviour: &Behaviour, _: Through, _: &Context) -> Result<Findings, Failure> {
     match behaviour {
         Behaviour::Nothing => Ok(vec![]),
         _ => Err(Failure::failed("only a component can do this")),

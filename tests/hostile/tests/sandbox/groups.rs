@@ -22,20 +22,41 @@ macro_rules! group {
     };
 }
 
+/// The same for cases in which guests send requests: each is run with either
+/// interface that they send through.
+macro_rules! sending {
+    ($group:ident: $($case:ident)+) => {
+        mod $group {
+            sending! {by_wasi_http, crate::servo::Servo, $group: $($case)+}
+            sending! {by_fetch, servo_hostile::fetching::Fetching<crate::servo::Servo>, $group: $($case)+}
+        }
+    };
+    ($way:ident, $host:ty, $group:ident: $($case:ident)+) => {
+        mod $way {
+            use servo_hostile::cases::$group as cases;
+
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    cases::$case::<$host>().await;
+                }
+            )+
+        }
+    };
+}
+
 /// Cases that look at the whole process. They are run one by one, by the tests
 /// of [`alone`](crate::groups::alone).
 macro_rules! alone {
-    ($($group:ident: $case:ident)+) => {
-        mod in_a_process {
+    ($module:ident, $host:ty; $($group:ident: $case:ident)+) => {
+        mod $module {
             use servo_hostile::cases;
-
-            use crate::servo::Servo;
 
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 #[ignore = "looks at the whole process: its twin in `alone` starts one for it"]
                 async fn $case() {
-                    cases::$group::$case::<Servo>().await;
+                    cases::$group::$case::<$host>().await;
                 }
             )+
         }
@@ -87,7 +108,7 @@ group! {b:
     b15_metric_names_are_unique_and_few
 }
 
-group! {c:
+sending! {c:
     c1_a_host_that_is_not_granted_sees_nothing
     c1_the_denial_says_what_would_allow_it
     c1_what_is_granted_is_reached
@@ -173,7 +194,7 @@ group! {h:
     h12_odd_custom_sections_are_refused
 }
 
-group! {e:
+sending! {e:
     e1_the_secret_is_nowhere_in_the_guest
     e2_an_echo_is_taken_out
     e2_an_echo_in_pieces_is_taken_out
@@ -187,13 +208,18 @@ group! {e:
     e9_a_changed_secret_is_used_at_once
 }
 
-alone! {
+alone! {in_a_process, crate::servo::Servo;
     b: b1_the_process_grows_by_no_more_than_the_cap
     c: c14_a_plain_get_reaches_its_server
     e: e5_nothing_is_told_at_the_finest_level
     f: f4_scratch_is_capped_and_gone_after_the_step
     g: g1_output_without_end_takes_no_memory
     g: g3_what_a_guest_prints_is_kept_apart
+}
+
+alone! {fetching_in_a_process, servo_hostile::fetching::Fetching<crate::servo::Servo>;
+    c: c14_a_plain_get_reaches_its_server
+    e: e5_nothing_is_told_at_the_finest_level
 }
 
 #[tokio::test(flavor = "current_thread")]
@@ -212,8 +238,15 @@ mod alone {
 
     /// Runs one case in a process of its own, which `prepare` may change.
     fn run(case: &str, prepare: impl FnOnce(&mut Command)) -> Output {
+        run_in("in_a_process", case, prepare)
+    }
+
+    /// The modules of those that send requests, by the interface they use.
+    const SENDING: [&str; 2] = ["in_a_process", "fetching_in_a_process"];
+
+    fn run_in(module: &str, case: &str, prepare: impl FnOnce(&mut Command)) -> Output {
         let mut child = Command::new(std::env::current_exe().unwrap());
-        let name = format!("groups::in_a_process::{case}");
+        let name = format!("groups::{module}::{case}");
         child.args(["--ignored", "--exact", &name, "--nocapture"]);
         prepare(&mut child);
         let output = child.output().unwrap();
@@ -233,12 +266,14 @@ mod alone {
         let proxy = Server::answering("HTTP/1.1 502 Proxy\r\ncontent-length: 0\r\n\r\n").await;
         let url = proxy.url();
         tokio::task::spawn_blocking(move || {
-            run("c14_a_plain_get_reaches_its_server", |child| {
-                for name in ["http_proxy", "https_proxy", "all_proxy"] {
-                    child.env(name, &url).env(name.to_uppercase(), &url);
-                }
-                child.env("NO_PROXY", "").env("no_proxy", "");
-            })
+            for module in SENDING {
+                run_in(module, "c14_a_plain_get_reaches_its_server", |child| {
+                    for name in ["http_proxy", "https_proxy", "all_proxy"] {
+                        child.env(name, &url).env(name.to_uppercase(), &url);
+                    }
+                    child.env("NO_PROXY", "").env("no_proxy", "");
+                });
+            }
         })
         .await
         .unwrap();
@@ -247,12 +282,14 @@ mod alone {
 
     #[test]
     fn e5_nothing_is_told_at_the_finest_level() {
-        let output = run("e5_nothing_is_told_at_the_finest_level", |child| {
-            child.env("RUST_BACKTRACE", "full");
-        });
-        for bytes in [output.stdout, output.stderr] {
-            let text = String::from_utf8_lossy(&bytes);
-            assert!(!text.contains(CANARY), "{text}");
+        for module in SENDING {
+            let output = run_in(module, "e5_nothing_is_told_at_the_finest_level", |child| {
+                child.env("RUST_BACKTRACE", "full");
+            });
+            for bytes in [output.stdout, output.stderr] {
+                let text = String::from_utf8_lossy(&bytes);
+                assert!(!text.contains(CANARY), "{text}");
+            }
         }
     }
 

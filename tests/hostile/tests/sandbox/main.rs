@@ -15,6 +15,7 @@
 )]
 
 mod clock;
+mod dry_run;
 mod groups;
 mod lifecycle;
 mod rows;

@@ -227,8 +227,8 @@ fn step<T: std::fmt::Debug>(
         End::Ok(value) => Ended::Answered(answer(value)),
         End::Failure(failure) => Ended::Failed(format!(
             "{}: {}",
-            failure.reason.unwrap_or_default(),
-            failure.message
+            failure.failure.reason.unwrap_or_default(),
+            failure.failure.message
         )),
         End::Trap(text) => Ended::Trap(text),
         End::Limit { limit, allowed } => Ended::Limit {
@@ -246,7 +246,10 @@ fn step<T: std::fmt::Debug>(
 
 /// What the service, and so the operator, is told.
 fn failure_text(end: End<()>) -> String {
-    end.into_result().expect_err("it did not end well").message
+    end.into_result()
+        .expect_err("it did not end well")
+        .failure
+        .message
 }
 
 fn used(report: StepReport) -> Used {

@@ -14,9 +14,13 @@ use servo_driver::{Context, Failure};
 use wasip2::cli::{environment, stdin};
 use wasip2::random::random::get_random_bytes;
 
-use crate::{Behaviour, Findings};
+use crate::{Behaviour, Findings, Through};
 
-pub(crate) fn behave(behaviour: &Behaviour, cx: &Context) -> Result<Findings, Failure> {
+pub(crate) fn behave(
+    behaviour: &Behaviour,
+    through: Through,
+    cx: &Context,
+) -> Result<Findings, Failure> {
     match behaviour {
         Behaviour::Nothing
         | Behaviour::Metrics { .. }
@@ -41,19 +45,23 @@ pub(crate) fn behave(behaviour: &Behaviour, cx: &Context) -> Result<Findings, Fa
             count,
             at_once,
         } => network::http(cx, url, *count, *at_once),
-        Behaviour::Raw { requests } => Ok(raw::requests(requests)),
+        Behaviour::Raw { requests } => Ok(raw::requests(requests, through)),
         Behaviour::Drain {
             request,
             pause_millis,
-        } => Ok(raw::count(request, Duration::from_millis(*pause_millis))),
-        Behaviour::HoldAnswers { requests } => Ok(raw::hold(requests)),
-        Behaviour::Follow { request, hops } => raw::follow(request, *hops),
-        Behaviour::Storm { request, times } => Ok(raw::storm(request, *times)),
+        } => Ok(raw::count(
+            request,
+            through,
+            Duration::from_millis(*pause_millis),
+        )),
+        Behaviour::HoldAnswers { requests } => Ok(raw::hold(requests, through)),
+        Behaviour::Follow { request, hops } => raw::follow(request, through, *hops),
+        Behaviour::Storm { request, times } => Ok(raw::storm(request, through, *times)),
         Behaviour::Search {
             requests,
             backwards,
             planted,
-        } => Ok(secrets::search(requests, backwards, *planted)),
+        } => Ok(secrets::search(requests, through, backwards, *planted)),
         Behaviour::Act { name } => Ok(note(
             "act",
             format!("{:?}", cx.actions().run(name, [("", ""); 0])),
@@ -72,6 +80,10 @@ pub(crate) fn behave(behaviour: &Behaviour, cx: &Context) -> Result<Findings, Fa
         Behaviour::Progress => cx.progress(50.0).map(|()| vec![]).map_err(Into::into),
         Behaviour::Remember => Ok(memory::remember()),
         Behaviour::Crash => std::process::abort(),
+        Behaviour::CrashAfter { behaviour } => {
+            behave(behaviour, through, cx)?;
+            std::process::abort()
+        }
         Behaviour::Store { key, bytes } => {
             cx.store().set(key, &"v".repeat(*bytes))?;
             Ok(note("keys", cx.store().keys()?.join(",")))

@@ -5,13 +5,19 @@ use std::hint::black_box;
 use wasip2::cli::environment;
 
 use super::{note, raw};
-use crate::{Findings, RawRequest};
+use crate::{Findings, RawRequest, Through};
 
 /// Sends requests, keeps everything that comes back, and then looks for a text
 /// in all of its own memory. The text is given backwards, so that the search
 /// does not find what it was told to look for.
-pub(super) fn search(requests: &[RawRequest], backwards: &str, planted: bool) -> Findings {
-    let told: Vec<String> = requests.iter().map(raw::told).collect();
+pub(super) fn search(
+    requests: &[RawRequest],
+    through: Through,
+    backwards: &str,
+    planted: bool,
+) -> Findings {
+    let told = requests.iter().map(|request| raw::told(request, through));
+    let told: Vec<String> = told.collect();
     // One found text shows that the search finds.
     let plant: Option<String> = planted.then(|| backwards.chars().rev().collect());
     let kept = black_box((

@@ -20,7 +20,7 @@ pub use self::tls::*;
 
 use serde_json::{Value, json};
 
-use crate::expect::assert_denied;
+use crate::expect::{Told, assert_denied, assert_told};
 use crate::host::HostUnderTest;
 use crate::server::Server;
 use crate::stage::Stage;
@@ -64,7 +64,7 @@ async fn nobody_hears_of<H: HostUnderTest>(
             .run(raw(std::slice::from_ref(request)), grants.clone())
             .await;
         let told = step.note("0");
-        assert!(told.contains("HttpRequestDenied"), "{request}: {told}");
+        assert_told(told, Told::Denied);
         assert_eq!(stage.names.asked(), Vec::<String>::new(), "{request}");
         assert_eq!(server.opened(), 0, "{request}");
         assert_eq!(step.used.denied, 1, "{request}");
