@@ -279,7 +279,7 @@ impl Lane {
         // 6. Send, and wait for the head of the response.
         let client = route
             .clients
-            .get(wishes.keep, &lane.shared, grant)
+            .get(wishes.keep, &lane.shared, &lane.rules, grant)
             .map_err(|error| exchange.fail(error))?;
         exchange.starts();
         let response = exchange_heads(&client, outgoing, &clock)

@@ -16,7 +16,7 @@ use std::vec;
 
 use async_trait::async_trait;
 use hyper_util::client::legacy::connect::dns::Name;
-use servo_policy::{AddressClass, HttpGrant, address_class, is_allowed};
+use servo_policy::{AddressClass, HttpRules, RuleId, address_class, is_allowed};
 use tower::Service;
 
 use crate::classify::{AddressRefused, ResolveFailed};
@@ -49,8 +49,8 @@ impl Resolver for SystemResolver {
 /// Who dials, and hence which addresses may be dialled.
 #[derive(Clone)]
 pub(crate) enum Reach {
-    /// A driver, under this grant.
-    Grant(Arc<HttpGrant>),
+    /// A driver, under this one of its rules.
+    Rule(HttpRules, RuleId),
     /// Servo itself.
     Own,
 }
@@ -58,7 +58,10 @@ pub(crate) enum Reach {
 impl Reach {
     fn admits(&self, ip: IpAddr) -> Result<(), AddressClass> {
         match self {
-            Self::Grant(grant) => grant.admits(ip),
+            Self::Rule(rules, id) => match rules.get(*id) {
+                Some(grant) => grant.admits(ip),
+                None => Err(address_class(ip)),
+            },
             Self::Own => may_call(ip),
         }
     }

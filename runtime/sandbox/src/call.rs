@@ -121,6 +121,11 @@ impl Call {
         }
     }
 
+    /// Whether nothing of it changes anything.
+    pub fn is_dry_run(&self) -> bool {
+        self.dry_run.get().is_some()
+    }
+
     /// What a dry run has kept from happening until now.
     pub fn attempts(&self) -> AttemptList {
         let dry_run = self.dry_run.get();

@@ -194,8 +194,12 @@ pub(crate) fn build_own(tls: &Tls, trust: &Trust, vetting: Vetting) -> Result<Cl
         SendError::Internal
     };
     let pool = Pool::OWN;
+    let config = tls.config(trust, None).map_err(|e| internal(&e))?;
+    // Cloned parts are shared; only a session store must not be, and each
+    // configuration that has one is new.
+    let config = Arc::unwrap_or_clone(config);
     reqwest::Client::builder()
-        .tls_backend_preconfigured(tls.config(trust, None).map_err(|e| internal(&e))?)
+        .tls_backend_preconfigured(config)
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)

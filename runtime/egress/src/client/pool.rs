@@ -9,7 +9,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::ResolvesClientCert;
-use servo_policy::{HttpGrant, Scheme};
+use servo_policy::{HttpGrant, HttpRules, Scheme};
 
 use super::{Client, Pool, build};
 use crate::error::{CredentialFailure, EgressError, SendError};
@@ -61,6 +61,7 @@ impl Clients {
         &self,
         keep: Keep,
         shared: &Shared,
+        rules: &HttpRules,
         grant: &HttpGrant,
     ) -> Result<Client, SendError> {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
@@ -81,7 +82,7 @@ impl Clients {
         let vetting = Vetting {
             resolver: Arc::clone(&shared.resolver),
             port: grant.rule.port,
-            reach: Reach::Grant(Arc::new(grant.clone())),
+            reach: Reach::Rule(rules.clone(), grant.id),
         };
         let pool = match keep {
             Keep::Kept => Pool::KEPT,

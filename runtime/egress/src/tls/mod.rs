@@ -42,6 +42,8 @@ pub(crate) struct Tls {
     provider: Arc<CryptoProvider>,
     nobody: Arc<RootCertStore>,
     system: OnceLock<Arc<RootCertStore>>,
+    /// For plain http, where it is never used: one for all clients.
+    unused: OnceLock<Arc<ClientConfig>>,
 }
 
 impl Tls {
@@ -50,6 +52,7 @@ impl Tls {
             provider: Arc::new(rustls::crypto::ring::default_provider()),
             nobody: Arc::new(RootCertStore::empty()),
             system: OnceLock::new(),
+            unused: OnceLock::new(),
         }
     }
 
@@ -59,6 +62,21 @@ impl Tls {
 
     /// A configuration for one client, which has an identity or none.
     pub(crate) fn config(
+        &self,
+        trust: &Trust,
+        identity: Option<Arc<dyn ResolvesClientCert>>,
+    ) -> Result<Arc<ClientConfig>, rustls::Error> {
+        if !matches!((trust, &identity), (Trust::Nobody, None)) {
+            return self.new_config(trust, identity).map(Arc::new);
+        }
+        if let Some(unused) = self.unused.get() {
+            return Ok(Arc::clone(unused));
+        }
+        let unused = Arc::new(self.new_config(trust, identity)?);
+        Ok(Arc::clone(self.unused.get_or_init(|| unused)))
+    }
+
+    fn new_config(
         &self,
         trust: &Trust,
         identity: Option<Arc<dyn ResolvesClientCert>>,

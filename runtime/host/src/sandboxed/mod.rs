@@ -144,6 +144,29 @@ impl Sandboxed {
         call
     }
 
+    /// Lets go of a call that has ended: what it holds is kept for nothing. What
+    /// a dry run attempted is asked for afterwards.
+    fn forget(&self) {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if current.as_ref().is_some_and(|it| !it.call.is_dry_run()) {
+            *current = None;
+        }
+    }
+
+    /// The end of a description, which is a call of one step.
+    fn described<T>(&self, described: Result<T, DriverFailure>) -> Result<T, DriverFailure> {
+        self.forget();
+        described
+    }
+
+    /// The end of a step, which may be the last one of its call.
+    fn stepped<T>(&self, step: Result<Step<T>, DriverFailure>) -> Result<Step<T>, DriverFailure> {
+        if !matches!(step, Ok(Step::Wait(_))) {
+            self.forget();
+        }
+        step
+    }
+
     /// Runs a step under watch, tells the operator what it left behind, and
     /// hands on how it ended.
     async fn run<T>(
@@ -227,8 +250,8 @@ impl MeasureDriver for Sandboxed {
 
     async fn describe(&self, cx: &CallContext) -> Result<Metrics, DriverFailure> {
         let call = self.call(cx, Part::Act);
-        let metrics = self.run(call.describe_metrics(&cx.app)).await?;
-        Ok(convert::metrics(metrics))
+        let metrics = self.run(call.describe_metrics(&cx.app)).await;
+        Ok(convert::metrics(self.described(metrics)?))
     }
 
     async fn step(
@@ -239,7 +262,8 @@ impl MeasureDriver for Sandboxed {
     ) -> Result<Step<Measurement>, DriverFailure> {
         let request = convert::measure_request(&cx.app, request)?;
         let call = self.call(cx, Part::Act);
-        convert::measure_step(self.run(call.measure(&request, resume)).await?)
+        let step = self.run(call.measure(&request, resume)).await;
+        self.stepped(step.and_then(convert::measure_step))
     }
 
     async fn cancelled(
@@ -264,8 +288,8 @@ impl AdjustDriver for Sandboxed {
 
     async fn describe(&self, cx: &CallContext) -> Result<Application, DriverFailure> {
         let call = self.call(cx, Part::Act);
-        let application = self.run(call.describe_application(&cx.app)).await?;
-        Ok(convert::application(application))
+        let application = self.run(call.describe_application(&cx.app)).await;
+        Ok(convert::application(self.described(application)?))
     }
 
     async fn step(
@@ -276,7 +300,8 @@ impl AdjustDriver for Sandboxed {
     ) -> Result<Step<AppliedApplication>, DriverFailure> {
         let request = convert::adjust_request(&cx.app, request)?;
         let call = self.call(cx, Part::Act);
-        convert::adjust_step(self.run(call.adjust(&request, resume)).await?)
+        let step = self.run(call.adjust(&request, resume)).await;
+        self.stepped(step.and_then(convert::adjust_step))
     }
 
     async fn cancelled(
