@@ -148,15 +148,13 @@ struct Names<'a>(&'a [String]);
 impl std::fmt::Display for Names<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         const SHOWN: usize = 12;
-        const CHARS: usize = 100;
+        const BYTES: usize = 100;
         if self.0.is_empty() {
             return f.write_str("nothing");
         }
         for (i, name) in self.0.iter().take(SHOWN).enumerate() {
             let comma = if i == 0 { "" } else { ", " };
-            let shown: String = name.chars().take(CHARS).collect();
-            let dots = if shown.len() < name.len() { "..." } else { "" };
-            write!(f, "{comma}{}{dots}", shown.escape_debug())?;
+            write!(f, "{comma}{}", servo_text::shown_within(name, BYTES))?;
         }
         match self.0.len().saturating_sub(SHOWN) {
             0 => Ok(()),

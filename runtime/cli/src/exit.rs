@@ -77,6 +77,12 @@ impl Display for Failed {
 /// What every command returns.
 pub(crate) type Outcome = Result<(), Failed>;
 
+/// Lines after the first one are indented: none that came with a text from
+/// outside can be taken for a line of ours.
+fn hanging(text: &str) -> String {
+    text.trim_end().replace('\n', "\n  ")
+}
+
 /// Prints the message of a failure and gives its code.
 pub(crate) fn report(outcome: Outcome) -> ExitCode {
     let (code, message) = match outcome {
@@ -85,7 +91,7 @@ pub(crate) fn report(outcome: Outcome) -> ExitCode {
         Err(Failed::Usage(message)) => (2, message),
     };
     if !matches!(message, Message::Said) {
-        output::note(format_args!("servo: {message}"));
+        output::note(format_args!("servo: {}", hanging(&message.to_string())));
     }
     ExitCode::from(code)
 }

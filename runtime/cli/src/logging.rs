@@ -1,8 +1,17 @@
 //! Logs on standard error. Standard output belongs to results.
+//!
+//! Each event is one line, whatever stands in it: messages and fields quote
+//! drivers, the service and backends, so every one of them is shown as any text
+//! from outside is. Here it cannot be forgotten by whoever logs.
 
+use std::fmt::Debug;
 use std::io::IsTerminal;
 
+use servo_text::shown;
+use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt;
+use tracing_subscriber::fmt::format::{self, Writer};
 
 /// How much a command logs unless it is asked for more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,5 +42,15 @@ pub(crate) fn start(verbose: u8, share: Share) {
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .compact()
+        .fmt_fields(format::debug_fn(field).delimited(" "))
         .init();
+}
+
+/// Writes one field of an event.
+fn field(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> std::fmt::Result {
+    let text = format!("{value:?}");
+    match field.name() {
+        "message" => write!(writer, "{}", shown(&text)),
+        name => write!(writer, "{name}={}", shown(&text)),
+    }
 }

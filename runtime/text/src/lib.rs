@@ -6,12 +6,11 @@
 //! escape sequence paints over the first one, a direction mark turns what is
 //! read around, and a megabyte drowns everything else. So whatever came from
 //! outside passes [`shown`], here and nowhere else: one line, printable
-//! characters in their order, at most [`MAX_SHOWN`] bytes.
+//! characters in their order, at most [`MAX_SHOWN`] bytes of it.
 //!
 //! What cannot be printed is spelled as Rust spells it (`\n`, `\u{1b}`) and not
 //! dropped: who looks for an attack wants to see it. The result is for people;
-//! what a machine reads is JSON, whose strings pass [`json_escape`], which keeps
-//! their value.
+//! what a machine reads is JSON, which passes [`json`] and keeps its value.
 
 use std::fmt::{self, Write};
 
@@ -48,6 +47,14 @@ pub fn shown_within(text: &str, most: usize) -> Shown<'_> {
 #[must_use]
 pub fn block<'a>(text: &'a str, indent: &'a str) -> Block<'a> {
     Block { text, indent }
+}
+
+/// A text of ours with several lines, in which a text from outside may stand:
+/// the lines stay, and everything else that cannot be printed is spelled. The
+/// last guard before a terminal, for what should have passed [`shown`] before.
+#[must_use]
+pub fn lines(text: &str) -> Lines<'_> {
+    Lines { text }
 }
 
 /// Displays a text in one line of printable characters.
@@ -90,6 +97,24 @@ impl fmt::Display for Block<'_> {
             0 => Ok(()),
             more => write!(f, "\n{}... and {more} lines more", self.indent),
         }
+    }
+}
+
+/// Displays the lines of a text, each in printable characters.
+#[derive(Debug, Clone, Copy)]
+pub struct Lines<'a> {
+    text: &'a str,
+}
+
+impl fmt::Display for Lines<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, line) in self.text.split('\n').enumerate() {
+            if number > 0 {
+                f.write_char('\n')?;
+            }
+            spell(f, line)?;
+        }
+        Ok(())
     }
 }
 
@@ -145,21 +170,36 @@ pub fn unprintable(c: char) -> bool {
         )
 }
 
-/// Writes one character of a JSON string so that no unprintable one is raw:
-/// the value stays the same for whoever parses it. For what JSON itself makes
-/// the writer escape, and for everything printable, `None`.
+/// A JSON text in which nothing unprintable is raw. JSON has such characters
+/// inside of strings only, where an escape has the same value, so whoever parses
+/// it sees no difference; line breaks between values stay.
 #[must_use]
-pub fn json_escape(c: char) -> Option<String> {
-    if !unprintable(c) {
-        return None;
+pub fn json(text: &str) -> Json<'_> {
+    Json { text }
+}
+
+/// Displays a JSON text with unprintable characters escaped.
+#[derive(Debug, Clone, Copy)]
+pub struct Json<'a> {
+    text: &'a str,
+}
+
+impl fmt::Display for Json<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = self.text;
+        while let Some(at) = rest.find(|c| c != '\n' && unprintable(c)) {
+            let (plain, from) = rest.split_at(at);
+            f.write_str(plain)?;
+            let mut chars = from.chars();
+            if let Some(c) = chars.next() {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    write!(f, "\\u{unit:04x}")?;
+                }
+            }
+            rest = chars.as_str();
+        }
+        f.write_str(rest)
     }
-    let mut units = [0; 2];
-    let mut text = String::new();
-    for unit in c.encode_utf16(&mut units) {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "\\u{unit:04x}");
-    }
-    Some(text)
 }
 
 #[cfg(test)]
@@ -215,9 +255,14 @@ mod tests {
     }
 
     #[test]
+    fn lines_of_ours_stay_lines() {
+        assert_eq!(lines("a\nb\x1b[0m\r\n").to_string(), "a\nb\\u{1b}[0m\\r\n");
+    }
+
+    #[test]
     fn json_keeps_its_value() {
-        assert_eq!(json_escape('a'), None);
-        assert_eq!(json_escape('\u{202e}').as_deref(), Some("\\u202e"));
-        assert_eq!(json_escape('\u{e0041}').as_deref(), Some("\\udb40\\udc41"));
+        let raw = "{\n \"a\u{202e}\": \"\u{9b}31m \u{e0041} é\"\n}";
+        let seen = json(raw).to_string();
+        assert_eq!(seen, "{\n \"a\\u202e\": \"\\u009b31m \\udb40\\udc41 é\"\n}");
     }
 }

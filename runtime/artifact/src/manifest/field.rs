@@ -86,7 +86,7 @@ impl<const MAX: usize> TryFrom<String> for Line<MAX> {
         if length > MAX {
             return Err(format!("{length} characters; at most {MAX} are allowed"));
         }
-        match text.chars().find(|&c| is_unprintable(c)) {
+        match text.chars().find(|&c| servo_text::unprintable(c)) {
             Some(c) => Err(format!(
                 "the character {} is not allowed: one line of plain text, please",
                 c.escape_unicode()
@@ -97,14 +97,6 @@ impl<const MAX: usize> TryFrom<String> for Line<MAX> {
 }
 
 text_type!(Line<const MAX: usize>);
-
-/// Control characters, line breaks, invisible marks and changes of direction.
-fn is_unprintable(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-}
 
 /// The contract a driver was built for: `servo:driver@<version>`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -19,6 +19,7 @@ use serde_json::Value;
 use servo_policy::{
     Access, Advice, Asked, CredentialKind, LimitsSpec, PolicyError, asked_headers, resolve_ask,
 };
+use servo_text::shown;
 
 pub use field::{AskedHeader, AskedRule, Line, Name, World};
 pub use toml_text::from_toml;
@@ -262,7 +263,11 @@ impl ManifestError {
                 Advice::new(format!("its manifest is not UTF-8 text (byte {at})"), AGAIN)
             }
             Self::Json { key, message } => Advice::new(
-                format!("its manifest is wrong at `{key}`: {message}"),
+                format!(
+                    "its manifest is wrong at `{}`: {}",
+                    shown(key),
+                    shown(message)
+                ),
                 AGAIN,
             ),
             Self::Toml(error) => error.advice.clone(),
@@ -313,7 +318,7 @@ impl fmt::Display for TomlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}: ", self.file.display(), self.line, self.column)?;
         if !self.key.is_empty() {
-            write!(f, "`{}`: ", self.key)?;
+            write!(f, "`{}`: ", shown(&self.key))?;
         }
         self.advice.fmt(f)
     }

@@ -53,7 +53,7 @@ pub(crate) async fn run(args: CheckArgs) -> Outcome {
     }
     let exit = report.findings.exit();
     let printed = if args.json {
-        output::line(serde_json::to_string(&report.json()).map_err(Failed::ran)?)
+        output::json(&report.json(), false)
     } else {
         output::line(report.text().trim_end())
     };

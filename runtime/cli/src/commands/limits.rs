@@ -50,7 +50,7 @@ pub(crate) fn run(args: &LimitsArgs) -> Outcome {
     }
     rows.retain(|row| args.keys.is_empty() || args.keys.iter().any(|key| key == row.key));
     if args.json {
-        return output::line(serde_json::to_string_pretty(&rows).map_err(Failed::ran)?);
+        return output::json(&rows, true);
     }
     output::line(table(&rows).trim_end())
 }

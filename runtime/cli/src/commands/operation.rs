@@ -89,10 +89,10 @@ impl Operation {
     pub(crate) fn finish(self, outcome: Result<Value, Failure>) -> Outcome {
         self.screen.end();
         match outcome {
-            Ok(value) => output::line(pretty(&value)?),
+            Ok(value) => print(&value),
             Err(failure) => {
                 // It has failed, whether anybody reads how or not.
-                let _ = output::line(pretty(&failure)?);
+                let _ = print(&capped(failure));
                 Err(Failed::Ran(Message::Said))
             }
         }
@@ -127,13 +127,18 @@ pub(crate) fn failed(error: &dyn std::fmt::Display) -> Failure {
 }
 
 /// Indented for a person, one line for a program.
-fn pretty(value: &impl Serialize) -> Result<String, Failed> {
-    if std::io::stdout().is_terminal() {
-        serde_json::to_string_pretty(value)
-    } else {
-        serde_json::to_string(value)
+fn print(value: &impl Serialize) -> Outcome {
+    output::json(value, std::io::stdout().is_terminal())
+}
+
+/// A failure whose text is no longer than a person reads.
+fn capped(mut failure: Failure) -> Failure {
+    if let Some(message) = &mut failure.message
+        && message.len() > servo_text::MAX_SHOWN
+    {
+        *message = output::shown(message).to_string();
     }
-    .map_err(Failed::ran)
+    failure
 }
 
 /// Tells which requests of a driver were refused.
@@ -141,7 +146,8 @@ pub(crate) fn tell_refusals(driver: &Sandboxed) {
     for denied in &driver.bound().ledger().denials {
         output::note(format_args!(
             "refused {} times: {}",
-            denied.count, denied.request
+            denied.count,
+            output::shown(&denied.request)
         ));
     }
 }
@@ -285,17 +291,22 @@ fn whole(percent: f64) -> u64 {
         .count() as u64
 }
 
+/// What a driver says, for a line or a bar.
+fn said(message: Option<String>) -> String {
+    message.map_or_else(String::new, |text| output::shown(&text).to_string())
+}
+
 impl Observer for Screen {
     fn notice(&self, notice: Notice) {
         match notice {
             Notice::Progress {
                 report, runtime, ..
             } => {
-                let message = report.message.unwrap_or_default();
+                let message = said(report.message);
                 self.progress(report.percent, runtime.as_secs(), message);
             }
             Notice::Paused { wait, message, .. } => {
-                let (seconds, message) = (wait.as_secs_f64(), message.unwrap_or_default());
+                let (seconds, message) = (wait.as_secs_f64(), said(message));
                 let text = format!("waiting {seconds} s  {message}");
                 match self {
                     Self::Bar(bar) => bar.set_message(text),
@@ -303,9 +314,14 @@ impl Observer for Screen {
                 }
             }
             Notice::UndoFailed { problem, .. } => {
-                self.line(format_args!("undoing it failed: {problem}"));
+                self.line(format_args!(
+                    "undoing it failed: {}",
+                    output::shown(&problem)
+                ));
             }
-            Notice::Odd { finding } => self.line(format_args!("odd: {finding}")),
+            Notice::Odd { finding } => {
+                self.line(format_args!("odd: {}", output::shown(&finding)));
+            }
             _ => {}
         }
     }

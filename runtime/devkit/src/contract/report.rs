@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
+use servo_text::shown;
 
 /// How one check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -73,7 +74,7 @@ impl fmt::Display for Report {
         writeln!(f, "{}", self.driver)?;
         for check in &self.checks {
             let name = match &check.subject {
-                Some(subject) => format!("{} {subject}", check.id),
+                Some(subject) => format!("{} {}", check.id, shown(subject)),
                 None => check.id.to_owned(),
             };
             writeln!(
@@ -83,7 +84,7 @@ impl fmt::Display for Report {
                 check.what
             )?;
             if let Some(detail) = &check.detail {
-                writeln!(f, "        {detail}")?;
+                writeln!(f, "        {}", shown(detail))?;
             }
         }
         let counted = [Verdict::Pass, Verdict::Warn, Verdict::Fail, Verdict::Skip]

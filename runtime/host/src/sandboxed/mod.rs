@@ -179,7 +179,10 @@ impl Sandboxed {
         let report = step.report;
         let printed = report.output.text();
         if !printed.trim().is_empty() {
-            tracing::info!(target: "servo::driver", driver, "printed: {}", printed.trim());
+            // Line by line, since an event is one line of the log.
+            for line in printed.trim().lines().take(servo_text::MAX_LINES) {
+                tracing::info!(target: "servo::driver", driver, "printed: {line}");
+            }
         }
         if report.output.dropped > 0 || report.log_lines_dropped > 0 {
             tracing::warn!(

@@ -8,9 +8,10 @@ use serde_json::{Map, Value, json};
 use servo_config::DriverRole;
 use servo_host::Hosted;
 use servo_policy::ChangedLimit;
-use servo_protocol::{Application, Metrics, Setting, SettingKind};
+use servo_protocol::{Application, Metrics, Scalar, Setting, SettingKind};
 
 use super::finding::Findings;
+use crate::output::shown;
 
 /// The result of a check.
 #[derive(Debug, Default)]
@@ -84,8 +85,8 @@ impl DriverReport {
     pub(super) fn metrics(&mut self, metrics: &Metrics) {
         self.describes = Some(json!({ "metrics": metrics }));
         let words = metrics.iter().map(|(name, metric)| match &metric.unit {
-            Some(unit) if !unit.is_empty() => format!("{name} ({unit})"),
-            _ => name.clone(),
+            Some(unit) if !unit.is_empty() => format!("{} ({})", shown(name), shown(unit)),
+            _ => shown(name).to_string(),
         });
         self.described = Some(words.collect::<Vec<_>>().join(", "));
     }
@@ -98,8 +99,9 @@ impl DriverReport {
             .iter()
             .flat_map(|(component, described)| {
                 let settings = described.settings.iter();
-                settings
-                    .map(move |(name, setting)| format!("{component}.{name} {}", words(setting)))
+                settings.map(move |(name, setting)| {
+                    format!("{}.{} {}", shown(component), shown(name), words(setting))
+                })
             });
         self.described = Some(words.collect::<Vec<_>>().join(", "));
     }
@@ -133,14 +135,18 @@ fn words(setting: &Setting) -> String {
             format!("{min} to {max}{step}")
         }
         SettingKind::Enum { values, .. } => {
-            let values: Vec<String> = values.iter().map(ToString::to_string).collect();
+            let values: Vec<String> = values.iter().map(value_shown).collect();
             format!("one of {}", values.join(" | "))
         }
     };
     match setting.value() {
-        Some(value) => format!("{kind} (now {value})"),
+        Some(value) => format!("{kind} (now {})", shown(&value.to_string())),
         None => kind,
     }
+}
+
+fn value_shown(value: &Scalar) -> String {
+    shown(&value.to_string()).to_string()
 }
 
 impl Report {
@@ -182,7 +188,7 @@ impl Report {
             out.push('\n');
         }
         for finding in self.findings.iter() {
-            let _ = writeln!(out, "{}", finding.text());
+            let _ = writeln!(out, "{}", shown(&finding.text()));
         }
         let plural = |count: usize, word: &str| match count {
             1 => format!("1 {word}"),

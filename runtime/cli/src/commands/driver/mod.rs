@@ -107,7 +107,7 @@ fn inspect(args: &InspectArgs) -> Outcome {
     };
     let inspection = artifact.inspect(config.as_ref());
     if args.json {
-        output::line(serde_json::to_string(&inspection).map_err(Failed::ran)?)
+        output::json(&inspection, false)
     } else {
         output::line(inspection)
     }

@@ -43,7 +43,7 @@ pub(crate) async fn run(args: DriverTestArgs) -> Outcome {
     }
     let report = contract::run(&mut subject, &plan).await;
     let printed = if args.json {
-        output::line(serde_json::to_string(&report).map_err(Failed::ran)?)
+        output::json(&report, false)
     } else {
         output::line(&report)
     };

@@ -259,20 +259,21 @@ async fn each_defect_is_seen_by_its_check() {
         assert!(seen, "{defect:?} of a {kind} driver:\n{report}");
         assert_eq!(report.passed(), report.count(Verdict::Fail) == 0);
     }
-    let report = report("adjust", "step", D::CancelStepFails).await;
-    assert!(
-        report
-            .to_string()
-            .contains("its cancelled step: broken: trap"),
-        "{report}"
-    );
-    let report = report("measure", "step", D::UndoNeverEnds).await;
-    assert!(
-        report
-            .to_string()
-            .contains("its cancelled step: broken: not done after"),
-        "{report}"
-    );
+    for (kind, defect, words) in [
+        (
+            "adjust",
+            D::CancelStepFails,
+            "its cancelled step: broken: trap",
+        ),
+        (
+            "measure",
+            D::UndoNeverEnds,
+            "its cancelled step: broken: not done after",
+        ),
+    ] {
+        let report = report(kind, "step", defect).await;
+        assert!(report.to_string().contains(words), "{report}");
+    }
 }
 
 #[tokio::test]
