@@ -455,8 +455,16 @@ const MEASURE: &str = "servo:driver/measure@0.2.0";
 fn one_call_builds_a_workspace_and_artifacts_carry_their_manifests() {
     let drivers = [("drivers/a", "alpha"), ("drivers/b", "beta")];
     let project = Project::new(&drivers);
+    let source = project.path().join("drivers/b/src");
+    fs::create_dir_all(&source).unwrap();
+    let code = "// none of std::env here\nfn f() {\n    std::thread::spawn(g);\n}\n";
+    fs::write(source.join("lib.rs"), code).unwrap();
     let machine = project.machine(&drivers, &component(MEASURE));
     let built = build_on(&machine, &project.options()).unwrap();
+    let warning = "warning: beta: src/lib.rs:3: `std::thread::spawn` fails in a driver";
+    let said = machine.said.borrow();
+    let warned = said.iter().filter(|line| line.starts_with(warning));
+    assert_eq!(warned.count(), 1, "{said:?}");
     let names: Vec<_> = built.iter().map(|b| (b.name.as_str(), b.fresh)).collect();
     assert_eq!(names, [("alpha", false), ("beta", false)]);
     for one in &built {
