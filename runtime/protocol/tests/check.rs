@@ -12,7 +12,7 @@ use servo_protocol::check::{
 };
 use servo_protocol::{
     Application, AppliedApplication, Component, Control, Measurement, Metric, Metrics, Number,
-    Reading, Sample, Scalar, Setting, SettingKind,
+    Reading, Sample, Scalar, Setting, SettingKind, Steps,
 };
 
 fn with(kind: SettingKind) -> Application {
@@ -318,5 +318,24 @@ fn numbers_that_json_does_not_know_are_found_everywhere() {
                 "{measurement:?}"
             );
         }
+    }
+}
+
+/// The table is the SDK's too: both sides must call the same values the same.
+#[test]
+fn values_are_compared_as_drivers_compare_them() {
+    let table = include_str!("same_values.json");
+    let table: Vec<Value> = serde_json::from_str(table).unwrap();
+    assert!(table.len() > 10);
+    for case in &table {
+        let value = |name: &str| serde_json::from_value::<Scalar>(case[name].clone()).unwrap();
+        let steps = case["step"].as_f64().map(|width| Steps {
+            from: case["min"].as_f64().unwrap_or(0.0),
+            width,
+        });
+        let (a, b) = (value("a"), value("b"));
+        let same = (a.same_value(&b, steps), b.same_value(&a, steps));
+        let expected = case["same"].as_bool().unwrap();
+        assert_eq!(same, (expected, expected), "{case}");
     }
 }

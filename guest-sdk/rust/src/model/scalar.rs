@@ -50,13 +50,18 @@ impl Scalar {
         let (Some(a), Some(b)) = (self.as_f64(), other.as_f64()) else {
             return self == other;
         };
+        if !(a.is_finite() && b.is_finite()) {
+            return false;
+        }
         match steps {
+            _ if a == b => true,
             Some((min, step)) if step > 0.0 => {
                 let nearest = |value: f64| ((value - min) / step).round();
                 nearest(a) == nearest(b)
             }
             #[allow(clippy::cast_possible_truncation)]
-            _ => a as f32 == b as f32,
+            // Beyond the largest such float all would be one.
+            _ => (a as f32).is_finite() && a as f32 == b as f32,
         }
     }
 
