@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use servo_agent::{Answer, NoReporter, ProgressReport, Reporter, Undelivered};
 use servo_demo::app::{SampleApp, Settings};
 use servo_host::Sandboxed;
+use servo_tests::components::component;
 
 use support::{adjust, app, describe, driver, get};
 
@@ -177,7 +178,7 @@ async fn an_application_that_is_down_is_a_failure() {
         adjust(&driver, &NoReporter, &wanted).await.unwrap_err(),
     ] {
         assert_eq!(failure.status.as_str(), "failed", "{failure}");
-        assert!(failure.message.contains("connection refused"), "{failure}");
+        assert!(failure.message.contains("no connection"), "{failure}");
     }
 }
 
@@ -201,4 +202,23 @@ async fn reading_is_granted_and_writing_is_not() {
     let line = format!("- {{ rule: \"PUT http://{address}/settings\", private: true }}");
     assert!(failure.message.contains(&line), "{failure}");
     assert_eq!(outside(address).await, before);
+}
+
+/// A request is one call of the host. What a driver does not use it does not
+/// import, and only a load generator sends many at once.
+#[test]
+fn only_batches_import_the_streams_of_wasi() {
+    for (name, streams, fetches) in [
+        ("http", false, true),
+        ("prom", false, true),
+        ("ab", true, false),
+    ] {
+        let artifact = servo_artifact::Artifact::read(component(name)).unwrap();
+        assert_eq!(artifact.imports_package("wasi:http"), streams, "{name}");
+        let imports = artifact.imports();
+        let fetch = imports
+            .iter()
+            .any(|one| one.to_string().starts_with("servo:driver/fetch@"));
+        assert_eq!(fetch, fetches, "{name}");
+    }
 }

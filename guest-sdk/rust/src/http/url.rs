@@ -107,7 +107,6 @@ impl Url {
     }
 
     /// The whole address.
-    #[cfg_attr(target_arch = "wasm32", allow(dead_code))]
     pub(crate) fn whole(&self) -> String {
         let scheme = if self.https { "https" } else { "http" };
         format!("{scheme}://{}{}", self.authority, self.path_and_query)

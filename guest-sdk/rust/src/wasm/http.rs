@@ -86,39 +86,6 @@ pub(super) fn with<T>(act: impl FnOnce(&mut Exchanges) -> T) -> T {
     EXCHANGES.with_borrow_mut(act)
 }
 
-/// A whole exchange, for hosts whose `fetch` does not answer yet.
-pub(super) fn send(head: &Head, body: &[u8], most: u64) -> Result<Reply, Kind> {
-    let mut head = head.clone();
-    if !body.is_empty() || head.method.expects_body() {
-        let length = body.len().to_string();
-        head.headers.push(("content-length".to_owned(), length));
-    }
-    with(|exchanges| {
-        let prepared = exchanges.prepare(&head)?;
-        let started = exchanges.start(prepared, body, Keep::UpTo(most));
-        exchanges.forget(prepared);
-        let id = started?;
-        let now = || Duration::from_nanos(monotonic_clock::now());
-        let deadline = head.timeout.map(|limit| now() + limit);
-        let mut ready = Vec::with_capacity(1);
-        loop {
-            ready.clear();
-            exchanges.wait(&[id], deadline, &mut ready);
-            if !ready.is_empty()
-                && let Some(outcome) = exchanges.advance(id)
-            {
-                return outcome;
-            }
-            if deadline.is_some_and(|deadline| now() >= deadline) {
-                exchanges.abort(id);
-                return Err(Kind::Timeout(
-                    "timed out: the request's own limit".to_owned(),
-                ));
-            }
-        }
-    })
-}
-
 impl Exchanges {
     pub(super) fn prepare(&mut self, head: &Head) -> Result<Id, Kind> {
         let headers = Fields::new();

@@ -7,7 +7,7 @@ use std::{
 
 use wasip2::{clocks::monotonic_clock, filesystem::preopens, random::random::get_random_u64};
 
-use super::http;
+use super::{fetch, http};
 use crate::{
     actions::outcome as actions,
     bindings::servo::driver as imports,
@@ -114,7 +114,7 @@ impl Host for Imports {
     }
 
     fn http_send(&self, head: &Head, body: &[u8], most: u64) -> Result<Reply, Kind> {
-        http::send(head, body, most)
+        fetch::send(head, body, most)
     }
 
     fn http_prepare(&self, head: &Head) -> Result<Id, Kind> {
