@@ -15,6 +15,7 @@
     reason = "a panic in a test is the report"
 )]
 
+#[path = "end_to_end/support/mod.rs"]
 mod support;
 
 use std::collections::HashMap;

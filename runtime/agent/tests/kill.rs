@@ -12,8 +12,9 @@
     reason = "a panic is the report"
 )]
 
+#[path = "agent/support/mod.rs"]
 mod support;
-#[path = "crashes/world.rs"]
+#[path = "agent/crashes/world.rs"]
 #[allow(dead_code, reason = "the service is what is used here")]
 mod world;
 
@@ -24,6 +25,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
+use crate::support::{application, measurement, metrics};
 use async_trait::async_trait;
 use axum::extract::State;
 use axum::{Json, Router};
@@ -36,7 +38,6 @@ use servo_agent::{
 };
 use servo_egress::{Gate, Owner, SystemResolver};
 use servo_protocol::{Application, AppliedApplication, Envelope, Measurement, Metrics};
-use support::{application, measurement, metrics};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use world::{Points, Service};

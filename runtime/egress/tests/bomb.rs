@@ -4,6 +4,7 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "egress/common/mod.rs"]
 mod common;
 
 use common::*;
@@ -38,7 +39,7 @@ async fn c16_memory_is_flat_while_a_bomb_goes_off() {
         .compress_vec(&vec![0; 1 << 20], &mut zeros, FlushCompress::Full)
         .unwrap();
     let zeros = zeros.repeat(64);
-    let server = Server::on("127.0.0.1", 0, move |mut stream, _| {
+    let server = Server::serving(move |mut stream, _| {
         let zeros = zeros.clone();
         async move {
             read_request(&mut stream, &mut Vec::new()).await?;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "egress/common/mod.rs"]
 mod common;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -38,11 +39,11 @@ async fn c12_line_breaks_and_zeros_cannot_be_sent() {
         let error = send(&lane, get(&server.url(path))).await.unwrap_err();
         assert!(matches!(error, SendError::Denied(_)), "{path}: {error}");
     }
-    assert_eq!(server.seen.connections(), 0);
+    assert_eq!(server.opened(), 0);
     // In a query it is data and stays encoded: one request, one line.
     let response = send(&lane, get(&server.url("/?q=%0d%0aGET%20/x"))).await;
     text(response.unwrap()).await.unwrap();
-    let seen = server.seen.requests();
+    let seen = server.requests();
     assert_eq!(seen.len(), 1);
     assert!(
         seen[0].starts_with("GET /?q=%0d%0aGET%20/x HTTP/1.1\r\n"),
@@ -55,7 +56,7 @@ async fn c12_line_breaks_and_zeros_cannot_be_sent() {
 async fn c19_a_flood_of_interim_answers_ends_with_the_request_time() {
     let sent = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&sent);
-    let server = Server::on("127.0.0.1", 0, move |mut stream, _| {
+    let server = Server::serving(move |mut stream, _| {
         let count = Arc::clone(&count);
         async move {
             read_request(&mut stream, &mut Vec::new()).await?;
@@ -81,7 +82,7 @@ async fn c19_a_flood_of_interim_answers_ends_with_the_request_time() {
     assert!(matches!(error, SendError::Timeout(Phase::Total)), "{error}");
     tokio::time::resume();
     assert_eq!(call.in_flight(), 0);
-    settle(|| server.seen.closed() == 1).await;
+    settle(|| server.closed() == 1).await;
 }
 
 #[tokio::test]
@@ -108,8 +109,8 @@ async fn c23_a_hint_to_another_server_is_not_followed() {
         assert!(!response.headers().contains_key("alt-svc"));
         text(response).await.unwrap();
     }
-    assert_eq!(server.seen.requests().len(), 3);
-    assert_eq!(other.seen.connections(), 0);
+    assert_eq!(server.requests().len(), 3);
+    assert_eq!(other.opened(), 0);
 }
 
 #[tokio::test]
@@ -140,7 +141,7 @@ async fn c2_the_default_port_may_be_written() {
 async fn arbitrary() -> (Server, Arc<Mutex<Vec<u8>>>) {
     let answer = Arc::new(Mutex::new(Vec::new()));
     let shared = Arc::clone(&answer);
-    let server = Server::on("127.0.0.1", 0, move |mut stream, _| {
+    let server = Server::serving(move |mut stream, _| {
         let answer = shared.lock().unwrap().clone();
         async move {
             read_request(&mut stream, &mut Vec::new()).await?;

@@ -2,6 +2,7 @@
 //! every call ends.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is the report")]
 
+#[path = "native/support/mod.rs"]
 mod support;
 
 use std::time::Duration;

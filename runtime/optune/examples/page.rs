@@ -7,7 +7,7 @@
     clippy::indexing_slicing
 )]
 
-#[path = "../tests/support/mod.rs"]
+#[path = "../tests/optune/support/mod.rs"]
 mod support;
 
 use serde_json::{Value, json};

@@ -21,7 +21,7 @@
 //! ```
 //!
 //! What this cannot show is what only real processes, sockets and disks do:
-//! see `tests/tests/faults.rs` and the agent's `tests/kill.rs` for those.
+//! see `tests/tests/end_to_end/faults.rs` and the agent's `tests/kill.rs` for those.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::panic,

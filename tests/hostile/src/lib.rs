@@ -18,14 +18,14 @@ pub mod fetching;
 pub mod guest;
 pub mod host;
 pub mod memory;
-pub mod server;
 pub mod shapes;
 pub mod sigv4;
 pub mod stage;
-pub mod tls;
 pub mod witness;
 
 use std::path::Path;
+
+pub use servo_test_support::{server, tls};
 
 /// The root of the source tree.
 #[must_use]

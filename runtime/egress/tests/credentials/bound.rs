@@ -31,11 +31,11 @@ async fn e4_a_secret_has_no_name_by_which_a_driver_could_ask_for_it() {
         headers.insert("authorization", value.parse().unwrap());
         headers.insert("x-secret", file.parse().unwrap());
         send(&lane, request).await.unwrap();
-        let arrived = other.seen.requests().pop().unwrap();
+        let arrived = other.requests().pop().unwrap();
         assert_eq!(field(&arrived, "authorization"), Some(&*value), "as sent");
     }
-    assert!(!other.seen.requests().concat().contains(canary));
-    assert_eq!(ours.seen.connections(), 0);
+    assert!(!other.requests().concat().contains(canary));
+    assert_eq!(ours.opened(), 0);
     // What is refused says nothing about credentials that exist elsewhere.
     let (bare, _) = lane_with(vec![
         grant(&format!("GET http://{}/", ours.address), None),
@@ -67,11 +67,11 @@ async fn e4_tenants_have_lanes_of_their_own() {
         text(send(&lane, get(&server.url("/"))).await.unwrap())
             .await
             .unwrap();
-        let arrived = server.seen.requests().pop().unwrap();
+        let arrived = server.requests().pop().unwrap();
         let value = format!("Bearer {canary}");
         assert_eq!(field(&arrived, "authorization"), Some(&*value));
     }
-    assert_eq!(server.seen.connections(), 2);
+    assert_eq!(server.opened(), 2);
     e5_unheard(&[one, two]);
 }
 
@@ -101,7 +101,7 @@ async fn e4_the_header_of_the_credential_is_the_hosts() {
         // Not even where the rule names it, which its text cannot.
         let line = format!("GET http://{}/", server.address);
         let (lane, _) = lane_with(vec![naming(grant(&line, Some(credential)), names)]);
-        let before = server.seen.requests().len();
+        let before = server.requests().len();
         for name in names {
             let mut request = get(&server.url("/"));
             let name = http::HeaderName::from_static(name);
@@ -109,9 +109,9 @@ async fn e4_the_header_of_the_credential_is_the_hosts() {
             let error = send(&lane, request).await.unwrap_err();
             assert!(matches!(error, SendError::Denied(_)), "{error}");
         }
-        assert_eq!(server.seen.requests().len(), before);
+        assert_eq!(server.requests().len(), before);
         send(&lane, get(&server.url("/"))).await.unwrap();
-        let arrived = server.seen.requests().pop().unwrap();
+        let arrived = server.requests().pop().unwrap();
         assert_eq!(field(&arrived, names[0]), Some(&*value));
     }
     e5_unheard(&[canary]);
@@ -129,7 +129,7 @@ async fn without_a_credential_a_driver_may_bring_its_own() {
         .headers_mut()
         .insert("range", "bytes=0-1".parse().unwrap());
     send(&lane, request).await.unwrap();
-    let arrived = server.seen.requests().pop().unwrap();
+    let arrived = server.requests().pop().unwrap();
     assert_eq!(field(&arrived, "authorization"), Some("Bearer my own"));
     assert_eq!(field(&arrived, "range"), Some("bytes=0-1"));
 }
@@ -150,8 +150,8 @@ async fn e4_a_redirect_takes_no_credential_along() {
     ]);
     let response = send(&lane, get(&server.url("/"))).await.unwrap();
     assert_eq!(response.status(), 307);
-    assert_eq!(other.seen.connections(), 0);
-    assert!(server.seen.requests()[0].contains(canary));
+    assert_eq!(other.opened(), 0);
+    assert!(server.requests()[0].contains(canary));
     e5_unheard(&[canary]);
 }
 

@@ -69,7 +69,7 @@ async fn e2_the_value_is_taken_out_of_an_echo() {
         let server = responding(echo).await;
         let (lane, records) = lane_to(&server, credential);
         let response = send(&lane, get(&server.url("/anything"))).await.unwrap();
-        let request = server.seen.requests()[0].clone();
+        let request = server.requests()[0].clone();
         assert!(request.contains(&on_the_wire), "{name}: {request}");
 
         let head = format!("{:?}", response.headers());
@@ -141,7 +141,7 @@ async fn e2_answers_that_cannot_be_read_are_neither_asked_for_nor_taken() {
         "{error:?}"
     );
     assert!(error.to_string().contains("decompressed_bytes"), "{error}");
-    let request = server.seen.requests()[0].clone();
+    let request = server.requests()[0].clone();
     assert_eq!(field(&request, "accept-encoding"), Some("identity"));
     assert_eq!(field(&request, "range"), None);
     assert_eq!(field(&request, "if-range"), None);
@@ -184,7 +184,7 @@ async fn e2_what_the_host_undoes_is_looked_through_afterwards() {
     };
     let body = read(&lane, ask("/")).await.unwrap();
     assert_eq!(body, format!("<Bearer {}>", "*".repeat(canary.len())));
-    let arrived = server.seen.requests()[0].clone();
+    let arrived = server.requests()[0].clone();
     assert_eq!(field(&arrived, "accept-encoding"), Some("gzip, deflate"));
     assert_eq!(records.of(" echo ").len(), 1);
     let error = send(&lane, ask("/br")).await.unwrap_err();
@@ -237,11 +237,7 @@ async fn e3_error_page_redirect_and_cookie() {
         "{found}"
     );
     assert_eq!(records.of(" echo ").len(), 3);
-    assert_eq!(
-        server.seen.connections(),
-        1,
-        "the redirect was not followed"
-    );
+    assert_eq!(server.opened(), 1, "the redirect was not followed");
     e5_unheard(&[canary]);
 }
 

@@ -8,9 +8,9 @@ use servo_egress::{CredentialFailure, Lane, SendError};
 use servo_policy::{ClientCertificate, HttpGrant, HttpRules};
 use tokio_rustls::TlsAcceptor;
 
-use crate::common::authority::Authority;
 use crate::common::{OK, Server, answer_all, get, owner, send, settle, text};
 use crate::world::*;
+use servo_test_support::tls::Authority;
 
 /// Who came, and how: the client's certificate in PEM order of arrival.
 type Guests = Arc<Mutex<Vec<(Vec<u8>, HandshakeKind)>>>;
@@ -18,7 +18,7 @@ type Guests = Arc<Mutex<Vec<(Vec<u8>, HandshakeKind)>>>;
 async fn mutual(acceptor: TlsAcceptor) -> (Server, Guests) {
     let guests = Guests::default();
     let shared = Arc::clone(&guests);
-    let server = Server::on("127.0.0.1", 0, move |stream, seen| {
+    let server = Server::serving(move |stream, seen| {
         let (acceptor, shared) = (acceptor.clone(), Arc::clone(&shared));
         async move {
             let stream = acceptor.accept(stream).await?;
@@ -32,7 +32,7 @@ async fn mutual(acceptor: TlsAcceptor) -> (Server, Guests) {
                 certificate.ok_or_else(|| io::Error::other("nobody"))?,
                 kind.ok_or_else(|| io::Error::other("no handshake"))?,
             ));
-            answer_all(stream, &seen, OK.as_bytes()).await
+            answer_all(stream, &seen, |_| OK.into()).await
         }
     })
     .await;
@@ -84,7 +84,7 @@ fn der(pem: &str) -> Vec<u8> {
 async fn c21_only_the_rule_with_the_identity_is_let_in() {
     let (authority, other) = (Authority::new("ours"), Authority::new("theirs"));
     let secrets = Secrets::new();
-    let pair = authority.client("canary-identity");
+    let pair = authority.signed("canary-identity");
     let (server, guests) = mutual(authority.mutual()).await;
     let ours = write(&secrets, "ours", &pair);
     let (lane, _) = lane_with(vec![identified(&server, "/", &authority, Some(ours))]);
@@ -93,7 +93,7 @@ async fn c21_only_the_rule_with_the_identity_is_let_in() {
     assert_eq!(guests.lock().unwrap().len(), 1, "one connection, kept");
     assert_eq!(guests.lock().unwrap()[0].0, der(&pair.0));
 
-    let stranger = write(&secrets, "stranger", &other.client("stranger"));
+    let stranger = write(&secrets, "stranger", &other.signed("stranger"));
     for identity in [None, Some(stranger)] {
         let (lane, _) = lane_with(vec![identified(&server, "/", &authority, identity)]);
         let error = visit(&lane, &server, "/").await.unwrap_err();
@@ -102,9 +102,9 @@ async fn c21_only_the_rule_with_the_identity_is_let_in() {
             "{error:?}"
         );
     }
-    settle(|| server.seen.closed() == 2).await;
+    settle(|| server.closed() == 2).await;
     assert_eq!(guests.lock().unwrap().len(), 1);
-    assert_eq!(server.seen.requests().len(), 2);
+    assert_eq!(server.requests().len(), 2);
     let key_line = pair.1.lines().nth(1).unwrap();
     e5_unheard(&[key_line]);
 }
@@ -116,9 +116,9 @@ async fn c21_c22_no_connection_or_session_is_shared() {
     let (server, guests) = mutual(authority.mutual()).await;
     let (gate, _) = gate();
     let pairs = [
-        authority.client("tenant-a"),
-        authority.client("tenant-b"),
-        authority.client("rule-two"),
+        authority.signed("tenant-a"),
+        authority.signed("tenant-b"),
+        authority.signed("rule-two"),
     ];
     let identity = |index: usize| Some(write(&secrets, &format!("c{index}"), &pairs[index]));
     let lane = |tenant: &str, grants: Vec<HttpGrant>| {
@@ -169,13 +169,13 @@ async fn e9_a_changed_certificate_makes_new_connections_and_a_bad_one_none() {
     let authority = Authority::new("ours");
     let secrets = Secrets::new();
     let (server, guests) = mutual(authority.mutual()).await;
-    let (old, new) = (authority.client("old"), authority.client("new"));
+    let (old, new) = (authority.signed("old"), authority.signed("new"));
     let files = write(&secrets, "one", &old);
     let (lane, records) = lane_with(vec![identified(&server, "/", &authority, Some(files))]);
     visit(&lane, &server, "/").await.unwrap();
     write(&secrets, "one", &new);
     visit(&lane, &server, "/").await.unwrap();
-    settle(|| server.seen.closed() == 1).await;
+    settle(|| server.closed() == 1).await;
 
     secrets.write("one.key", &old.1);
     for _ in 0..2 {
@@ -186,7 +186,7 @@ async fn e9_a_changed_certificate_makes_new_connections_and_a_bad_one_none() {
         );
     }
     // Nothing is open any more that was opened as somebody.
-    settle(|| server.seen.closed() == 2).await;
+    settle(|| server.closed() == 2).await;
     assert_eq!(records.of("http denied secret").len(), 2);
     write(&secrets, "one", &new);
     visit(&lane, &server, "/").await.unwrap();

@@ -118,7 +118,7 @@ async fn e8_the_longest_secret_and_a_variable_arrive_whole() {
     ] {
         let (lane, _) = lane_to(&server, Credential::Bearer(source));
         send(&lane, get(&server.url("/"))).await.unwrap();
-        let arrived = server.seen.requests().pop().unwrap();
+        let arrived = server.requests().pop().unwrap();
         let value = format!("Bearer {value}");
         assert_eq!(field(&arrived, "authorization"), Some(&*value));
     }

@@ -10,7 +10,7 @@
     clippy::indexing_slicing
 )]
 
-#[path = "../common/mod.rs"]
+#[path = "../egress/common/mod.rs"]
 mod common;
 
 mod bound;

@@ -17,7 +17,7 @@ async fn e9_the_next_request_of_the_same_call_uses_the_new_value() {
     for value in [old, old, new] {
         secrets.write("one", value);
         text(ask().await.unwrap()).await.unwrap();
-        let arrived = server.seen.requests().pop().unwrap();
+        let arrived = server.requests().pop().unwrap();
         let value = format!("Bearer {value}");
         assert_eq!(field(&arrived, "authorization"), Some(&*value));
     }
@@ -38,7 +38,7 @@ async fn e9_the_next_request_of_the_same_call_uses_the_new_value() {
             "told to drivers: {error}"
         );
     }
-    assert_eq!(server.seen.requests().len(), 3);
+    assert_eq!(server.requests().len(), 3);
     assert_eq!(
         records.of("http denied secret").len(),
         3,
@@ -69,7 +69,7 @@ async fn e9_a_command_is_run_at_first_use_and_shared() {
     assert!(a.is_ok() && b.is_ok() && c.is_ok());
     let runs = std::fs::read_to_string(secrets.path("runs")).unwrap();
     assert_eq!(runs, "x\n");
-    let all = server.seen.requests().concat();
+    let all = server.requests().concat();
     assert_eq!(all.matches(&format!("Bearer {canary}")).count(), 3);
     e5_unheard(&[canary]);
 }
@@ -93,7 +93,7 @@ async fn e9_a_command_that_fails_sends_nothing_and_is_not_run_in_a_loop() {
     }
     let runs = std::fs::read_to_string(secrets.path("runs")).unwrap();
     assert_eq!(runs, "x\n");
-    assert_eq!(server.seen.connections(), 0);
+    assert_eq!(server.opened(), 0);
     assert_eq!(records.of(" secret ").len(), 5);
     e5_unheard(&["canary-failing"]);
 }
@@ -117,5 +117,5 @@ async fn a_command_ends_with_its_lane() {
     settle(|| asking.is_finished()).await;
     let ended = tokio::task::spawn_blocking(move || std::io::Read::read(&mut pipe, &mut [0]));
     assert_eq!(ended.await.unwrap().unwrap(), 0);
-    assert_eq!(server.seen.connections(), 0);
+    assert_eq!(server.opened(), 0);
 }

@@ -102,7 +102,7 @@ async fn e6_signing_is_last_and_covers_what_arrives() {
             .body(full(body))
             .unwrap();
         send(&lane, request).await.unwrap();
-        let arrived = server.seen.requests().pop().unwrap();
+        let arrived = server.requests().pop().unwrap();
         assert!(arrived.ends_with(&format!("\r\n\r\n{body}")), "{arrived}");
         assert_eq!(field(&arrived, "x-amz-security-token"), Some(TOKEN));
         let signed = field(&arrived, "authorization").unwrap();
@@ -143,7 +143,7 @@ async fn e6_a_streamed_body_is_signed_too_and_sent_with_its_length() {
             .body(http_body_util::BodyExt::boxed_unsync(body))
             .unwrap();
         send(&lane, request).await.unwrap();
-        let arrived = server.seen.requests().pop().unwrap();
+        let arrived = server.requests().pop().unwrap();
         assert_eq!(field(&arrived, "content-length"), Some("13"));
         assert_eq!(field(&arrived, "transfer-encoding"), None);
         let hash = field(&arrived, "x-amz-content-sha256");
@@ -180,7 +180,7 @@ async fn e6_what_a_signature_may_not_carry_is_refused_before_anything_is_sent() 
         .unwrap();
     let error = send(&lane, large).await.unwrap_err();
     assert!(matches!(error, SendError::TooLarge { limit: 1_048_576 }));
-    assert_eq!(server.seen.connections(), 0);
+    assert_eq!(server.opened(), 0);
 }
 
 #[tokio::test]

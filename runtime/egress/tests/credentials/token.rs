@@ -10,9 +10,9 @@ use base64::engine::general_purpose::STANDARD;
 use servo_egress::{CredentialFailure, Lane, SendError};
 use servo_policy::{Credential, HttpGrant};
 
-use crate::common::authority::Authority;
 use crate::common::{Server, get, send, text};
 use crate::world::*;
+use servo_test_support::tls::Authority;
 
 const ID: &str = "servo client";
 const SECRET: &str = "canary-client:secret/+%";
@@ -160,7 +160,7 @@ impl Scene {
 async fn e2_a_token_is_got_used_shared_and_taken_out() {
     let scene = Scene::new().await;
     let (lane, records) = scene.lane(|_| {});
-    assert_eq!(scene.tokens.seen.connections(), 0, "not at load");
+    assert_eq!(scene.tokens.opened(), 0, "not at load");
     let ask = || read(&lane, get(&scene.resource.url("/")));
     let (a, b, c) = tokio::join!(ask(), ask(), ask());
     let stars = "*".repeat("canary-token-1".len());
@@ -214,7 +214,7 @@ async fn e9_an_expired_token_is_not_used_and_a_refused_one_renewed_once() {
     tokio::time::resume();
     assert_eq!(ask().await, 200);
     assert_eq!(scene.issuer.issued(), 4);
-    let sent = scene.resource.seen.requests();
+    let sent = scene.resource.requests();
     assert!(sent[6].contains("canary-token-4"));
     e5_unheard(&["canary-token-2", "canary-token-3", "canary-token-4", SECRET]);
 }
@@ -283,7 +283,7 @@ async fn what_a_token_server_refuses_is_not_sent_without() {
             records.all()
         );
     }
-    assert_eq!(scene.resource.seen.connections(), 0);
+    assert_eq!(scene.resource.opened(), 0);
     assert_eq!(scene.issuer.issued(), 0);
     e5_unheard(&[SECRET, "canary-wrong"]);
 }
@@ -340,10 +340,10 @@ async fn answers_of_token_servers_that_are_none() {
             matches!(error, SendError::Credential(CredentialFailure::Token)),
             "{name}: {error:?}"
         );
-        assert_eq!(scene.resource.seen.connections(), 0, "{name}");
-        assert_eq!(scene.tokens.seen.connections(), 1, "{name}");
+        assert_eq!(scene.resource.opened(), 0, "{name}");
+        assert_eq!(scene.tokens.opened(), 1, "{name}");
     }
-    assert_eq!(elsewhere.seen.connections(), 0);
+    assert_eq!(elsewhere.opened(), 0);
     e5_unheard(&["canary-odd", SECRET]);
 }
 

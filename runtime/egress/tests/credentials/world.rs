@@ -11,10 +11,9 @@ use servo_audit::{Auditor, Record, Sink};
 use servo_egress::{Body, Gate, Lane, SendError};
 use servo_policy::{Credential, HeaderName, HttpGrant, HttpRules, Rule, SecretSource};
 use tempfile::TempDir;
-use tokio::io::AsyncWriteExt;
 use tokio_rustls::TlsAcceptor;
 
-use crate::common::{Scripted, Seen, Server, owner, read_request, send, text};
+use crate::common::{Scripted, Server, answer_all, owner, send, text};
 
 /// Everything that was logged by anyone in this process.
 static HEARD: OnceLock<Arc<Mutex<Vec<u8>>>> = OnceLock::new();
@@ -167,9 +166,9 @@ pub fn lane_to(server: &Server, credential: Credential) -> (Lane, Records) {
 /// Answers each request by `answer`, which is given the request as text.
 pub async fn responding(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Server {
     let answer = Arc::new(answer);
-    Server::on("127.0.0.1", 0, move |stream, seen| {
+    Server::serving(move |stream, seen| {
         let answer = Arc::clone(&answer);
-        async move { converse(stream, &seen, &*answer).await }
+        async move { answer_all(stream, &seen, &*answer).await }
     })
     .await
 }
@@ -180,29 +179,11 @@ pub async fn responding_tls(
     answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static,
 ) -> Server {
     let answer = Arc::new(answer);
-    Server::on("127.0.0.1", 0, move |stream, seen| {
+    Server::serving(move |stream, seen| {
         let (acceptor, answer) = (acceptor.clone(), Arc::clone(&answer));
-        async move { converse(acceptor.accept(stream).await?, &seen, &*answer).await }
+        async move { answer_all(acceptor.accept(stream).await?, &seen, &*answer).await }
     })
     .await
-}
-
-pub async fn converse<S>(
-    mut stream: S,
-    seen: &Seen,
-    answer: &(impl Fn(&str) -> Vec<u8> + Sync),
-) -> io::Result<()>
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
-{
-    let mut rest = Vec::new();
-    while let Some(request) = read_request(&mut stream, &mut rest).await? {
-        let bytes = answer(&request);
-        seen.requests.lock().unwrap().push(request);
-        stream.write_all(&bytes).await?;
-        stream.flush().await?;
-    }
-    Ok(())
 }
 
 /// A response with a length.

@@ -335,7 +335,7 @@ pub async fn b11_many_half_answers_at_once<H: HostUnderTest>() {
             "concurrent_requests": 4, "request_time": "500ms", "request_rate": 1_000_000,
         },
     });
-    let http = json!({ "do": "http", "url": server.url(), "count": 100, "at_once": 100 });
+    let http = json!({ "do": "http", "url": server.url("/"), "count": 100, "at_once": 100 });
     let step = stage.run(http, grants).await;
     assert_eq!(step.note("answered"), "0");
     assert_eq!(server.opened(), 4);

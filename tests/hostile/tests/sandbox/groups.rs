@@ -264,7 +264,7 @@ mod alone {
     #[tokio::test]
     async fn c14_proxy_variables_are_ignored() {
         let proxy = Server::answering("HTTP/1.1 502 Proxy\r\ncontent-length: 0\r\n\r\n").await;
-        let url = proxy.url();
+        let url = proxy.url("/");
         tokio::task::spawn_blocking(move || {
             for module in SENDING {
                 run_in(module, "c14_a_plain_get_reaches_its_server", |child| {

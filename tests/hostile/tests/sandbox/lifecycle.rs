@@ -9,8 +9,8 @@ use servo_sandbox::{CallObserver, End, LogLevel, Progress, Step, measure};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{
-    Measured, Recorder, Server, assert_ok, bind, canary, driver, driver_with, measure, notes,
-    request, run,
+    Measured, Recorder, Server, assert_ok, bind, canary, driver, driver_with, measure, measurement,
+    notes, run,
 };
 
 #[tokio::test]
@@ -44,7 +44,7 @@ async fn cancelled_in_the_middle(cancel: CancelSupport, behaviour: Value) -> Mea
     let bound = bind(&driver_with(cancel).await, behaviour, grants);
     let (recorder, token) = (Arc::new(Recorder::default()), CancellationToken::new());
     let call = bound.begin(Arc::clone(&recorder) as _, token.clone());
-    let request = request();
+    let request = measurement();
     let (step, ()) = tokio::join!(call.measure(&request, None), async {
         recorder.began().await;
         token.cancel();
@@ -93,7 +93,7 @@ async fn i3_a_panic_of_the_host_ends_one_step_only() {
     let observer = Arc::new(Panics(AtomicUsize::new(0)));
     let call = bound.begin(Arc::clone(&observer) as _, CancellationToken::new());
     for _ in 0..3 {
-        let step: Step<measure::MeasureStep> = call.measure(&request(), None).await;
+        let step: Step<measure::MeasureStep> = call.measure(&measurement(), None).await;
         match &step.end {
             End::Trap(text) => assert!(text.contains("internal error"), "{text}"),
             other => panic!("{other:?}"),
@@ -109,7 +109,7 @@ async fn i4_a_dropped_call_leaves_no_connection() {
     const CALLS: usize = 100;
     let server = Server::silent().await;
     let grants = json!({ "http": server.grant(), "limits": { "concurrent_requests": 1 } });
-    let http = json!({ "do": "http", "url": server.url(), "count": 1, "at_once": 1 });
+    let http = json!({ "do": "http", "url": server.url("/"), "count": 1, "at_once": 1 });
     let bound = bind(&driver().await, http, grants);
     for number in 1..=CALLS {
         let bound = bound.clone();
@@ -132,10 +132,10 @@ async fn i4_a_step_that_ends_leaves_no_connection() {
         "http": server.grant(),
         "limits": { "concurrent_requests": 1, "step_wall": "300ms" },
     });
-    let http = json!({ "do": "http", "url": server.url(), "count": 1, "at_once": 1 });
+    let http = json!({ "do": "http", "url": server.url("/"), "count": 1, "at_once": 1 });
     let call = crate::support::begin(&bind(&driver().await, http, grants));
     for number in 1..=3 {
-        let step = call.measure(&request(), None).await;
+        let step = call.measure(&measurement(), None).await;
         crate::support::assert_limit(&step, servo_sandbox::Limit::StepWall);
         server.until(|(_, closed)| *closed == number).await;
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use servo_artifact::{Artifact, CodeCache, DEFAULT_CACHE_LIMIT};
-use servo_audit::{Auditor, Capability, Owner};
+use servo_audit::{Auditor, Capability};
 use servo_egress::{Gate, Resolver};
 use servo_hostile::guest;
 use servo_hostile::host::{
@@ -18,8 +18,9 @@ use servo_hostile::witness::{Names, Recorded, Records};
 use servo_policy::GrantsSpec;
 use servo_sandbox::{
     Binding, BoundDriver, Call, CallObserver, CodeOrigin, CompileLimits, Compiler, Driver, End,
-    LogLevel, MemoryState, Progress, Sandbox, SandboxOptions, StepReport, adjust, measure, model,
+    LogLevel, MemoryState, Progress, Sandbox, SandboxOptions, StepReport, adjust, measure,
 };
+use servo_test_support::binding::{control, measurement, owner_of};
 use tokio_util::sync::CancellationToken;
 
 /// The sandbox and the gate of one test.
@@ -115,12 +116,7 @@ impl HostUnderTest for Servo {
         let spec: GrantsSpec = serde_json::from_value(terms.grants).map_err(|e| e.to_string())?;
         let grants = spec.resolve(&terms.config, Path::new("/"));
         let binding = Binding {
-            owner: Owner {
-                tenant: terms.tenant,
-                servo: "shop".to_owned(),
-                driver: "measure".to_owned(),
-                ..Owner::default()
-            },
+            owner: owner_of(&terms.tenant),
             grants: grants.map_err(|e| e.to_string())?,
             config: terms.config,
             state: Arc::new(MemoryState::default()),
@@ -179,26 +175,6 @@ impl HostUnderTest for Servo {
 
     fn metrics(&self) -> String {
         self.auditor.counters().prometheus()
-    }
-}
-
-fn control() -> model::Control {
-    model::Control {
-        warmup: None,
-        duration: None,
-        delay: None,
-        past: None,
-        settlement: None,
-        load: None,
-        userdata: None,
-    }
-}
-
-fn measurement() -> measure::MeasureRequest {
-    measure::MeasureRequest {
-        app: "shop".to_owned(),
-        metrics: vec![],
-        control: control(),
     }
 }
 

@@ -7,7 +7,7 @@ use servo_sandbox::{End, Limit, Silent};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{
-    Recorder, artifact, assert_limit, assert_ok, begin, bind, measure, request, sandbox_of,
+    Recorder, artifact, assert_limit, assert_ok, begin, bind, measure, measurement, sandbox_of,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -37,7 +37,7 @@ async fn full(test: impl AsyncFnOnce(&servo_sandbox::Driver)) {
     let deaf = bind(&driver, json!({ "do": "deaf" }), json!({}));
     let recorder = Arc::new(Recorder::default());
     let call = deaf.begin(Arc::clone(&recorder) as _, CancellationToken::new());
-    let holder = tokio::spawn(async move { call.measure(&request(), None).await });
+    let holder = tokio::spawn(async move { call.measure(&measurement(), None).await });
     recorder.began().await;
     test(&driver).await;
     assert!(!holder.is_finished());
@@ -54,7 +54,7 @@ async fn i7_a_call_that_waits_for_a_place_can_be_cancelled() {
         let bound = bind(driver, json!({ "do": "nothing" }), grants);
         let token = CancellationToken::new();
         let call = bound.begin(Arc::new(Silent), token.clone());
-        let request = request();
+        let request = measurement();
         let (step, ()) = tokio::join!(call.measure(&request, None), async { token.cancel() });
         assert!(matches!(step.end, End::Cancelled), "{:?}", step.end);
     })
@@ -76,7 +76,7 @@ async fn i6_places_of_dropped_calls_are_free_at_once() {
     let driver = sandbox_of(1).load(artifact()).await.unwrap();
     for _ in 0..50 {
         let call = begin(&bind(&driver, json!({ "do": "deaf" }), json!({})));
-        let request = request();
+        let request = measurement();
         let mut step = Box::pin(call.measure(&request, None));
         // Polled once, which is enough to have taken the place.
         let polled = poll_once(step.as_mut()).await;

@@ -2,22 +2,20 @@
 //! way from a behaviour to its end.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use serde_json::{Value, json};
 use servo_artifact::{Artifact, CancelSupport, CodeCache, DEFAULT_CACHE_LIMIT};
-use servo_audit::Owner;
 use servo_egress::Gate;
 use servo_hostile::guest;
 pub use servo_hostile::guest::artifact;
 use servo_hostile::host::Compiling;
 pub use servo_hostile::server::Server;
-use servo_policy::GrantsSpec;
 use servo_sandbox::{
-    Binding, BoundDriver, Call, CallObserver, Driver, End, Limit, LogLevel, MemoryState, Progress,
-    Sandbox, SandboxError, SandboxOptions, Silent, Step, measure, model,
+    BoundDriver, Call, CallObserver, Driver, End, Limit, LogLevel, Progress, Sandbox, SandboxError,
+    SandboxOptions, Silent, Step, measure,
 };
+pub use servo_test_support::binding::{binding, measurement};
 use tokio::sync::{Notify, OnceCell};
 use tokio_util::sync::CancellationToken;
 
@@ -60,21 +58,6 @@ pub fn gate() -> Arc<Gate> {
     Gate::new(Arc::new(Resolving(Arc::default()))).unwrap()
 }
 
-pub fn binding(config: Value, grants: Value) -> Binding {
-    let spec: GrantsSpec = serde_json::from_value(grants).unwrap();
-    Binding {
-        owner: Owner {
-            tenant: "acme".to_owned(),
-            servo: "shop".to_owned(),
-            driver: "measure".to_owned(),
-            ..Owner::default()
-        },
-        grants: spec.resolve(&config, Path::new("/")).unwrap(),
-        config,
-        state: Arc::new(MemoryState::default()),
-    }
-}
-
 pub fn bind(driver: &Driver, behaviour: Value, grants: Value) -> BoundDriver {
     try_bind(driver, behaviour, grants).unwrap()
 }
@@ -91,25 +74,9 @@ pub fn begin(bound: &BoundDriver) -> Call {
     bound.begin(Arc::new(Silent), CancellationToken::new())
 }
 
-pub fn request() -> measure::MeasureRequest {
-    measure::MeasureRequest {
-        app: "shop".to_owned(),
-        metrics: vec![],
-        control: model::Control {
-            warmup: None,
-            duration: None,
-            delay: None,
-            past: None,
-            settlement: None,
-            load: None,
-            userdata: None,
-        },
-    }
-}
-
 /// One call of one step.
 pub async fn measure(bound: &BoundDriver) -> Measured {
-    begin(bound).measure(&request(), None).await
+    begin(bound).measure(&measurement(), None).await
 }
 
 /// The hostile driver does `behaviour` under `grants`.

@@ -36,7 +36,7 @@ pub async fn c18_requests_at_once_are_limited<H: HostUnderTest>() {
             "handles": 4_096,
         },
     });
-    let http = json!({ "do": "http", "url": server.url(), "count": 200, "at_once": 200 });
+    let http = json!({ "do": "http", "url": server.url("/"), "count": 200, "at_once": 200 });
     let step = stage.run(http, grants).await;
     assert_eq!(step.note("answered"), "0");
     assert_eq!(server.opened(), 4);

@@ -10,7 +10,7 @@ use crate::stage::Stage;
 /// Methods that the rule does not list, in other letters, and invented ones.
 pub async fn c4_methods_that_are_not_listed<H: HostUnderTest>() {
     let server = Server::ok().await;
-    let grants = rule(&format!("GET {}", server.url()));
+    let grants = rule(&format!("GET {}", server.url("/")));
     for method in [
         "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "get", "Get", "FETCH",
     ] {
