@@ -57,7 +57,7 @@ async fn i4_a_driver_told_to_cancel_may_stop_by_itself() {
     let wait = json!({ "do": "wait", "seconds": 3600 });
     let step = cancelled_in_the_middle(CancelSupport::Report, wait).await;
     match step.end {
-        End::Failure(failure) => assert_eq!(failure.failure.reason.as_deref(), Some("cancelled")),
+        End::Failure(failed) => assert_eq!(failed.failure.reason.as_deref(), Some("cancelled")),
         other => panic!("{other:?}"),
     }
 }

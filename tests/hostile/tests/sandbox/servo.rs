@@ -201,10 +201,10 @@ fn step<T: std::fmt::Debug>(
 ) -> Step {
     let end = match step.end {
         End::Ok(value) => Ended::Answered(answer(value)),
-        End::Failure(failure) => Ended::Failed(format!(
+        End::Failure(failed) => Ended::Failed(format!(
             "{}: {}",
-            failure.failure.reason.unwrap_or_default(),
-            failure.failure.message
+            failed.failure.reason.unwrap_or_default(),
+            failed.failure.message
         )),
         End::Trap(text) => Ended::Trap(text),
         End::Limit { limit, allowed } => Ended::Limit {
@@ -222,10 +222,8 @@ fn step<T: std::fmt::Debug>(
 
 /// What the service, and so the operator, is told.
 fn failure_text(end: End<()>) -> String {
-    end.into_result()
-        .expect_err("it did not end well")
-        .failure
-        .message
+    let failed = end.into_result().expect_err("it did not end well");
+    failed.failure.message
 }
 
 fn used(report: StepReport) -> Used {
