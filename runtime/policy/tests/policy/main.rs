@@ -19,6 +19,7 @@ mod action;
 mod addresses;
 mod ceiling;
 mod decisions;
+mod described;
 mod fuzz_bodies;
 mod reference;
 mod rule_keys;

@@ -1,8 +1,6 @@
 //! The printed reference is what the parser reads: each key of each schema is
 //! described and the other way round, and each example is understood.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use std::collections::BTreeSet;
 use std::path::Path;
 
