@@ -25,3 +25,4 @@ mod restart;
 mod seams;
 mod stops;
 mod support;
+mod undo;

@@ -15,4 +15,5 @@ mod cached_code;
 mod common;
 mod compiling;
 mod engine_settings;
+mod frozen;
 mod locks;

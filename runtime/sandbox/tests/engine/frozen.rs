@@ -4,21 +4,13 @@
 //! are never made again: they stand for the drivers that people have built. A
 //! change under which one of them fails breaks all of those, and is to be made
 //! in a new version of the contract.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a panic in a test is the report"
-)]
-
-mod common;
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use common::{World, compiler};
+use crate::common::{World, compiler};
 use serde_json::{Value, json};
 use servo_artifact::Artifact;
 use servo_audit::Owner;

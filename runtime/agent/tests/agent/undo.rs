@@ -1,20 +1,12 @@
 //! Undoing in steps, and what is in force after a failure, on a paused clock.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a panic is the report"
-)]
-
-mod support;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::support::*;
 use serde_json::{Value, json};
 use servo_agent::{CancelSupport, Pause, Step};
 use servo_protocol::AppliedApplication;
-use support::*;
 
 fn wait(seconds: u64, state: &str) -> Step<AppliedApplication> {
     Step::Wait(Pause {
