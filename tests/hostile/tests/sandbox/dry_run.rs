@@ -10,13 +10,13 @@ use servo_hostile::witness::file_tree;
 use servo_sandbox::{BoundDriver, End, Silent};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Measured, Server, bind, binding, driver, gate, measure, notes, request};
+use crate::support::{Measured, Server, bind, binding, driver, gate, measure, measurement, notes};
 
 /// One dry step, and what it attempted.
 async fn dry(bound: &BoundDriver) -> (Measured, AttemptList) {
     let dry = bound.as_dry_run();
     let call = dry.begin(Arc::new(Silent), CancellationToken::new());
-    let step = call.measure(&request(), None).await;
+    let step = call.measure(&measurement(), None).await;
     (step, call.attempts())
 }
 
@@ -35,7 +35,7 @@ async fn nothing_but_reads_leaves_through_either_interface() {
     };
     let writes = ["POST", "PUT", "PATCH", "DELETE"].map(|method| ask(method, Some("12345")));
     let reads = ["GET", "HEAD", "OPTIONS"].map(|method| ask(method, None));
-    let rule = format!("GET,HEAD,OPTIONS,POST,PUT,PATCH,DELETE {}", server.url());
+    let rule = format!("GET,HEAD,OPTIONS,POST,PUT,PATCH,DELETE {}", server.url("/"));
     let grants = json!({ "http": [{ "rule": rule, "private": true }] });
     for (through, told) in [("wasi-http", "HttpRequestDenied"), ("fetch", "DryRun")] {
         let config = |requests: &[Value]| json!({ "through": through, "behaviour": { "do": "raw", "requests": requests } });
@@ -159,7 +159,7 @@ async fn an_action_is_refused_and_listed() {
 #[tokio::test]
 async fn a_driver_that_gives_up_is_told_apart_from_one_that_fails() {
     let server = Server::ok().await;
-    let rule = format!("GET,POST {}", server.url());
+    let rule = format!("GET,POST {}", server.url("/"));
     let grants = json!({ "http": [{ "rule": rule, "private": true }] });
     let post = json!({ "do": "raw", "requests": [{ "method": "POST", "scheme": "http",
         "authority": server.address.to_string(), "path": "/" }] });
