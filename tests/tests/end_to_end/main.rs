@@ -12,6 +12,7 @@
     reason = "a panic is the report"
 )]
 
+mod architecture;
 mod check;
 mod cli;
 mod clients;
