@@ -267,9 +267,9 @@ impl Desk {
 
 /// One request at a time. Ends with the request, also with one that is cut
 /// off because its servo was killed.
-struct Turn(Arc<Desk>);
+struct Busy(Arc<Desk>);
 
-impl Drop for Turn {
+impl Drop for Busy {
     fn drop(&mut self) {
         self.0.busy.store(false, Ordering::SeqCst);
     }
@@ -277,7 +277,7 @@ impl Drop for Turn {
 
 async fn take(State(desk): State<Arc<Desk>>, request: Request) -> Response {
     let alone = !desk.busy.swap(true, Ordering::SeqCst);
-    let _turn = Turn(Arc::clone(&desk));
+    let _busy = Busy(Arc::clone(&desk));
     let (head, body) = request.into_parts();
     let (method, uri, headers) = (head.method, head.uri, head.headers);
     let body = axum::body::to_bytes(body, LARGEST_BODY).await;

@@ -20,10 +20,10 @@ mod progress;
 mod recovery;
 mod reporting;
 mod retry;
+mod round;
 mod servo;
 mod shutdown;
 mod transport;
-mod turn;
 
 pub use compat::Compat;
 pub use description::{admitted, fitted};

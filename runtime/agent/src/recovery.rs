@@ -47,8 +47,8 @@ use servo_protocol::{
 use crate::driver::{AdjustRequest, CallId, DriverFacts, DriverFailure, Interruption};
 use crate::journal::{CallInHand, DriverId, Recovered, Standing, UndoInHand, UnsentReport};
 use crate::operation::Start;
+use crate::round::{Reported, Round, about_to_send};
 use crate::servo::Servo;
-use crate::turn::{Reported, Turn, about_to_send};
 
 /// How often one step is begun.
 const ATTEMPTS: u32 = 3;
@@ -90,7 +90,7 @@ fn decide(operation: Operation, call: CallInHand, driver: Option<&Ours>) -> Deci
         Standing::Accepted => return Decision::Afresh,
         Standing::Begun(begun) => *begun,
     };
-    // Where there is none, the turn says so.
+    // Where there is none, the round says so.
     let same = driver.is_none_or(|ours| ours.id == begun.driver);
     if let Some(undo) = begun.undo {
         let whole = begun.pause.and_then(|pause| pause.progress);
@@ -215,7 +215,7 @@ impl Servo {
             ..event
         };
         self.delay_point(&about_to_send(&envelope)).await;
-        Turn::new(self, None, call)
+        Round::new(self, None, call)
             .deliver(operation, &envelope)
             .await
     }
@@ -230,7 +230,7 @@ impl Servo {
             Err(error) => {
                 // It was understood when it was accepted.
                 tracing::error!("the command in the journal is no longer understood: {error}");
-                Turn::new(self, None, call).close().await;
+                Round::new(self, None, call).close().await;
                 return Reported::InStep;
             }
         };
@@ -248,9 +248,9 @@ impl Servo {
         };
         let driver = driver.map(Ours::from);
         match decide(operation, in_hand, driver.as_ref()) {
-            Decision::Afresh => self.turn(command, &answer, call).await,
+            Decision::Afresh => self.round(command, &answer, call).await,
             Decision::Fail(failure) => {
-                Turn::new(self, command.cmd_uid, call)
+                Round::new(self, command.cmd_uid, call)
                     .fail(operation, failure.into())
                     .await
             }
@@ -269,14 +269,14 @@ impl Servo {
         request: &Value,
     ) -> Reported {
         let Command { body, cmd_uid } = command;
-        let mut turn = Turn::new(self, cmd_uid, call).with_param(answer);
+        let mut round = Round::new(self, cmd_uid, call).with_param(answer);
         match body {
-            CommandBody::Measure(param) => turn.measure(param, start).await,
+            CommandBody::Measure(param) => round.measure(param, start).await,
             CommandBody::Adjust(param) => match adjust_request(request) {
-                Ok(request) => turn.adjust(param, Some((start, request))).await,
+                Ok(request) => round.adjust(param, Some((start, request))).await,
                 Err(error) => {
                     let message = format!("the request in the journal cannot be read: {error}");
-                    turn.fail(Operation::Adjust, unknown(message).into()).await
+                    round.fail(Operation::Adjust, unknown(message).into()).await
                 }
             },
             // Neither has steps, so neither pauses.

@@ -1,6 +1,6 @@
 //! The loop: greet, ask, do, report, until told to stop (protocol section 10).
 //!
-//! One command is in hand at a time. Whatever goes wrong inside a turn ends in
+//! One command is in hand at a time. Whatever goes wrong inside a round ends in
 //! a report or in a wait, never in the end of the loop and never in a tight
 //! circle of requests.
 
@@ -26,9 +26,9 @@ use crate::operation::{CallLimits, Start};
 use crate::pace::Pace;
 use crate::reporting::Pacing;
 use crate::retry::{Backoff, RequestKind, RetryPolicy};
+use crate::round::{Reported, Round};
 use crate::shutdown::{ServoHandle, StopReason};
 use crate::transport::Transport;
-use crate::turn::{Reported, Turn};
 
 /// The name the original gives itself in HELLO.
 pub const DEFAULT_AGENT: &str = "github.com/opsani/servo";
@@ -257,13 +257,13 @@ impl Servo {
                 return;
             };
             let reported = match Command::parse(&answer) {
-                Ok(command) => self.turn(command, &answer, CallId::random()).await,
+                Ok(command) => self.round(command, &answer, CallId::random()).await,
                 Err(CommandError::InvalidParam {
                     operation,
                     cmd_uid,
                     problem,
                 }) => {
-                    Turn::new(self, cmd_uid, CallId::random())
+                    Round::new(self, cmd_uid, CallId::random())
                         .refuse(operation, &problem)
                         .await
                 }
@@ -313,7 +313,7 @@ impl Servo {
         }
     }
 
-    pub(crate) async fn turn(
+    pub(crate) async fn round(
         &mut self,
         command: Command,
         answer: &Value,
@@ -327,7 +327,7 @@ impl Servo {
             .control()
             .is_some_and(|control| control.environment.is_some());
         let Command { body, cmd_uid } = command;
-        let mut turn = Turn::new(self, cmd_uid, call).with_param(answer);
+        let mut round = Round::new(self, cmd_uid, call).with_param(answer);
         let operation = match &body {
             CommandBody::Describe(_) => Some(Operation::Describe),
             CommandBody::Measure(_) => Some(Operation::Measure),
@@ -335,17 +335,17 @@ impl Servo {
             CommandBody::Sleep(_) => None,
         };
         if let Some(operation) = operation {
-            if let Err(reported) = turn.accept(operation, answer).await {
+            if let Err(reported) = round.accept(operation, answer).await {
                 return reported;
             }
-            if asks_environment && let Err(reported) = turn.environment(operation).await {
+            if asks_environment && let Err(reported) = round.environment(operation).await {
                 return reported;
             }
         }
         match body {
-            CommandBody::Describe(_) => turn.describe().await,
-            CommandBody::Measure(param) => turn.measure(param, Start::Fresh).await,
-            CommandBody::Adjust(param) => turn.adjust(param, None).await,
+            CommandBody::Describe(_) => round.describe().await,
+            CommandBody::Measure(param) => round.measure(param, Start::Fresh).await,
+            CommandBody::Adjust(param) => round.adjust(param, None).await,
             CommandBody::Sleep(param) => {
                 let wait = param.duration.get().min(LONGEST_SLEEP);
                 let reason = param

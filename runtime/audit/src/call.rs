@@ -104,6 +104,7 @@ impl Drop for Inner {
                 verdict,
                 reason: Reason::Summary,
                 outcome: "",
+                remedy: "",
                 bytes_out: 0,
                 bytes_in: 0,
                 time: Duration::ZERO,

@@ -71,7 +71,7 @@ impl Auditor {
 /// Writes records to the log.
 impl Default for Auditor {
     fn default() -> Self {
-        Self::new(Log)
+        Self::new(Log::default())
     }
 }
 

@@ -36,6 +36,9 @@ pub struct Record<'a> {
     /// How what was allowed ended, such as `200` or `timed out`; empty where
     /// nothing was begun.
     pub outcome: &'a str,
+    /// For people: the same in one line, with what to write if it shall be
+    /// allowed. Empty where there is nothing to write.
+    pub remedy: &'a str,
     /// Bytes that went out.
     pub bytes_out: u64,
     /// Bytes that came in.
@@ -62,6 +65,7 @@ impl<'a> Record<'a> {
             verdict: Verdict::Denied,
             reason,
             outcome: "",
+            remedy: "",
             bytes_out: 0,
             bytes_in: 0,
             time: Duration::ZERO,

@@ -15,21 +15,21 @@ use tracing_subscriber::fmt::format::{self, Writer};
 
 /// How much a command logs unless it is asked for more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Share {
+pub(crate) enum Detail {
     /// What it does: the log is all that it shows.
-    Deeds,
+    Activity,
     /// What went wrong: it shows in a way of its own what it does.
-    Wrongs,
+    Warnings,
     /// What broke: it shows in a way of its own what is wrong, too.
-    Breaks,
+    Errors,
 }
 
 /// Starts logging. `RUST_LOG` wins over the number of `-v`.
-pub(crate) fn start(verbose: u8, share: Share) {
+pub(crate) fn start(verbose: u8, share: Detail) {
     let default = match (verbose, share) {
-        (0, Share::Deeds) => "warn,servo=info,servo::audit=warn",
-        (0, Share::Wrongs) => "warn",
-        (0, Share::Breaks) => "error",
+        (0, Detail::Activity) => "warn,servo=info,servo::audit=warn",
+        (0, Detail::Warnings) => "warn",
+        (0, Detail::Errors) => "error",
         (1, _) => "info,servo=debug",
         _ => "debug,hyper=info,h2=info",
     };

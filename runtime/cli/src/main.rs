@@ -25,9 +25,9 @@ fn main() -> ExitCode {
     }
     let cli = Cli::parse();
     let share = match &cli.command {
-        Command::Demo(_) => logging::Share::Wrongs,
-        Command::Check(_) => logging::Share::Breaks,
-        _ => logging::Share::Deeds,
+        Command::Demo(_) => logging::Detail::Warnings,
+        Command::Check(_) => logging::Detail::Errors,
+        _ => logging::Detail::Activity,
     };
     logging::start(cli.verbose, share);
     let runtime = match tokio::runtime::Builder::new_multi_thread()

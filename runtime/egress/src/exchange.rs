@@ -241,6 +241,7 @@ impl Drop for Exchange {
                 verdict,
                 reason,
                 outcome: &outcome,
+                remedy: "",
                 bytes_out: out.load(Ordering::Relaxed),
                 bytes_in: back.load(Ordering::Relaxed),
                 time: self.begun.elapsed(),

@@ -366,9 +366,13 @@ impl Inner {
             account.ledger.denied(denial.request());
             let reason = reason_of(denial.reason());
             let what = denial.request();
+            let record = Record::denied(account.owner(), "", account.capability(), what, reason);
             account.record(
                 call,
-                &Record::denied(account.owner(), "", account.capability(), what, reason),
+                &Record {
+                    remedy: &denial.short(),
+                    ..record
+                },
             );
             SendError::Denied(denial)
         })

@@ -172,7 +172,7 @@ fn bracketed(rest: &str) -> Result<Ipv6Addr, HostError> {
         .parse()
         .map_err(|_| refuse("this is not an IPv6 address"))?;
     if ip.to_ipv4_mapped().is_some() {
-        return Err(refuse("an IPv4 address in IPv6 dress is refused"));
+        return Err(refuse("an IPv4 address written as IPv6 is refused"));
     }
     if !ip.to_string().eq_ignore_ascii_case(inner) {
         return Err(refuse("this is not the canonical spelling of the address"));

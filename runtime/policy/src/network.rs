@@ -218,7 +218,7 @@ pub(crate) fn parse(text: &str) -> Result<IpNet, HostError> {
 fn check_use(net: &IpNet) -> Result<(), (String, &'static str)> {
     let (first, last) = (net.network(), net.broadcast());
     if net.network().is_ipv6() && judged(first).is_ipv4() && judged(last).is_ipv4() {
-        let problem = format!("{net} is made of IPv4 addresses in IPv6 dress");
+        let problem = format!("{net} is made of IPv4 addresses written as IPv6");
         return Err((problem, "write the IPv4 network that is meant"));
     }
     let class = address_class(first);

@@ -37,7 +37,7 @@ use crate::fixed;
 use crate::host::{CallObserver, CallShared, CallState, LogMeter};
 use crate::http::{Hooks, LastDenial, Refusal};
 use crate::limiter::MemoryLimiter;
-use crate::meter::{CpuExhausted, CpuMeter, Metered, courteous};
+use crate::meter::{CpuExhausted, CpuMeter, Metered, cooperative};
 use crate::outcome::{End, Failed, Limit, Step, StepReport};
 use crate::output::{Capture, Output};
 use crate::records::{Once, Records};
@@ -324,9 +324,9 @@ impl Call {
             let running = Metered::new(
                 AssertUnwindSafe(enter_guest(&mut store, bound, entry)).catch_unwind(),
                 Arc::clone(&cpu),
-                shared.turns.seat(&bound.tenant),
+                shared.turns.runnable(&bound.tenant),
             );
-            courteous(self.run_to_end::<E>(running), &cpu).await
+            cooperative(self.run_to_end::<E>(running), &cpu).await
         };
         let limiter = &store.data().limiter;
         let (refused, memory) = (limiter.refused(), limiter.memory_used());

@@ -132,13 +132,18 @@ impl WasiHttpHooks for Hooks {
 pub(crate) fn refusal(error: &SendError) -> Option<Refusal> {
     let refused = matches!(
         error,
-        SendError::Denied(_)
-            | SendError::AddressDenied(_)
-            | SendError::QuotaExhausted(_)
+        SendError::QuotaExhausted(_)
             | SendError::RateLimited { .. }
             | SendError::Credential(_)
             | SendError::DryRun
     );
+    if let SendError::Denied(denial) | SendError::AddressDenied(denial) = error {
+        tracing::debug!(target: "servo::driver", "{denial}");
+        return Some(Refusal {
+            text: denial.short(),
+            held_back: false,
+        });
+    }
     refused.then(|| Refusal {
         text: error.to_string(),
         held_back: matches!(error, SendError::DryRun),

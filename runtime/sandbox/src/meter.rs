@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use crate::engine::TICK;
-use crate::schedule::Seat;
+use crate::schedule::Runnable;
 
 /// Time on a worker that one step has used, readable from inside the step.
 #[derive(Debug)]
@@ -65,15 +65,15 @@ pub(crate) struct CpuExhausted;
 pub(crate) struct Metered<F> {
     future: Pin<Box<F>>,
     meter: Arc<CpuMeter>,
-    seat: Seat,
+    runnable: Runnable,
 }
 
 impl<F: Future> Metered<F> {
-    pub(crate) fn new(future: F, meter: Arc<CpuMeter>, seat: Seat) -> Self {
+    pub(crate) fn new(future: F, meter: Arc<CpuMeter>, runnable: Runnable) -> Self {
         Self {
             future: Box::pin(future),
             meter,
-            seat,
+            runnable,
         }
     }
 }
@@ -85,9 +85,9 @@ impl<F: Future> Future for Metered<F> {
         let Self {
             future,
             meter,
-            seat,
+            runnable,
         } = &mut *self;
-        let turn = ready!(seat.poll_turn(context));
+        let turn = ready!(runnable.poll_turn(context));
         let began = meter.since_origin();
         meter.began.store(began, Ordering::Relaxed);
         let polled = future.as_mut().poll(context);
@@ -108,7 +108,7 @@ impl<F: Future> Future for Metered<F> {
 /// everything else on this worker. The runtime lets what a task has woken jump
 /// its queue, as long as the task has left something of its budget; after a
 /// poll as long as a tick, nothing is left.
-pub(crate) async fn courteous<F: Future>(metered: F, meter: &CpuMeter) -> F::Output {
+pub(crate) async fn cooperative<F: Future>(metered: F, meter: &CpuMeter) -> F::Output {
     let mut metered = std::pin::pin!(metered);
     std::future::poll_fn(|context| {
         let before = meter.used();
@@ -140,8 +140,8 @@ mod tests {
     use super::*;
     use crate::schedule::Turns;
 
-    fn seat() -> Seat {
-        Turns::new(1).seat(&Arc::from("acme"))
+    fn runnable() -> Runnable {
+        Turns::new(1).runnable(&Arc::from("acme"))
     }
 
     #[tokio::test(start_paused = true)]
@@ -150,7 +150,7 @@ mod tests {
         let waited = Metered::new(
             tokio::time::sleep(Duration::from_secs(3600)),
             Arc::clone(&meter),
-            seat(),
+            runnable(),
         );
         assert!(waited.await.is_ok());
         assert!(meter.used() < Duration::from_secs(1));
@@ -163,20 +163,20 @@ mod tests {
             context.waker().wake_by_ref();
             Poll::<()>::Pending
         });
-        assert!(Metered::new(busy, meter, seat()).await.is_err());
+        assert!(Metered::new(busy, meter, runnable()).await.is_err());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a7_waiting_for_a_turn_is_not_charged() {
         let turns = Turns::new(1);
         let tenant = Arc::from("acme");
-        let mut other = turns.seat(&tenant);
+        let mut other = turns.runnable(&tenant);
         let mut context = Context::from_waker(Waker::noop());
         let Poll::Ready(turn) = other.poll_turn(&context) else {
             panic!("nobody else wants it");
         };
         let meter = CpuMeter::new(Duration::ZERO);
-        let mut waits = Metered::new(async {}, Arc::clone(&meter), turns.seat(&tenant));
+        let mut waits = Metered::new(async {}, Arc::clone(&meter), turns.runnable(&tenant));
         assert!(Pin::new(&mut waits).poll(&mut context).is_pending());
         assert_eq!(meter.used(), Duration::ZERO);
         turn.end(Duration::ZERO);
@@ -189,10 +189,10 @@ mod tests {
         let long = async {
             meter.used.fetch_add(5_000_000, Ordering::Relaxed);
         };
-        courteous(long, &meter).await;
+        cooperative(long, &meter).await;
         assert!(!tokio::task::coop::has_budget_remaining());
         tokio::task::yield_now().await;
-        courteous(async {}, &meter).await;
+        cooperative(async {}, &meter).await;
         assert!(tokio::task::coop::has_budget_remaining());
     }
 }

@@ -198,7 +198,7 @@ impl<T> End<T> {
                 failure: failure(
                     FailureStatus::Failed,
                     if held_back { DRY_RUN } else { "denied" },
-                    format!("{said}\n{denial}"),
+                    format!("{said}; {denial}"),
                 ),
                 in_force,
             }),

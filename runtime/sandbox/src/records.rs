@@ -151,6 +151,7 @@ impl Records {
             verdict,
             reason,
             outcome,
+            remedy: "",
             bytes_out: 0,
             bytes_in: 0,
             time: Duration::ZERO,

@@ -11,7 +11,7 @@
 //! the others.
 //!
 //! Wakers are called and dropped outside the lock only: dropping one may drop
-//! the last hold on a task, and with it a [`Seat`], which takes the lock.
+//! the last hold on a task, and with it a [`Runnable`], which takes the lock.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::num::NonZeroU32;
@@ -110,13 +110,13 @@ impl Turns {
     }
 
     /// A place for one step of `tenant`.
-    pub(crate) fn seat(&self, tenant: &Arc<str>) -> Seat {
+    pub(crate) fn runnable(&self, tenant: &Arc<str>) -> Runnable {
         let mut state = self.lock();
         state.next_seat += 1;
         let id = state.next_seat;
         state.tenant(tenant).seats += 1;
         drop(state);
-        Seat {
+        Runnable {
             turns: self.clone(),
             tenant: Arc::clone(tenant),
             id,
@@ -254,7 +254,7 @@ impl State {
 /// The place of one step among those that need turns. Gives back what it has
 /// when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Seat {
+pub(crate) struct Runnable {
     turns: Turns,
     tenant: Arc<str>,
     id: u64,
@@ -262,7 +262,7 @@ pub(crate) struct Seat {
     waits: bool,
 }
 
-impl Seat {
+impl Runnable {
     /// A turn, as soon as it is this one's. The turn must be ended.
     pub(crate) fn poll_turn(&mut self, context: &Context<'_>) -> Poll<Turn<'_>> {
         let mut state = self.turns.lock();
@@ -308,7 +308,7 @@ impl Seat {
     }
 }
 
-impl Drop for Seat {
+impl Drop for Runnable {
     fn drop(&mut self) {
         let mut state = self.turns.lock();
         let own = state.waiting.remove(&self.id);
@@ -336,14 +336,17 @@ impl Drop for Seat {
 #[derive(Debug)]
 #[must_use = "a turn is over at once when it is dropped"]
 pub(crate) struct Turn<'a> {
-    seat: &'a mut Seat,
+    runnable: &'a mut Runnable,
     spent: Duration,
 }
 
 impl<'a> Turn<'a> {
     /// A poll that breaks off without a word is charged a tick.
-    fn of(seat: &'a mut Seat) -> Self {
-        Self { seat, spent: TICK }
+    fn of(runnable: &'a mut Runnable) -> Self {
+        Self {
+            runnable,
+            spent: TICK,
+        }
     }
 
     /// The worker is free again after so much time.
@@ -354,8 +357,8 @@ impl<'a> Turn<'a> {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        let mut state = self.seat.turns.lock();
-        let next = state.give_back(&self.seat.tenant, self.spent);
+        let mut state = self.runnable.turns.lock();
+        let next = state.give_back(&self.runnable.tenant, self.spent);
         drop(state);
         if let Some(next) = next {
             next.wake();

@@ -56,7 +56,7 @@ pub struct After {
     /// The values in force.
     pub values: Values,
     /// What the drivers did.
-    pub deeds: Vec<Deed>,
+    pub effects: Vec<Deed>,
     /// Steps that run.
     pub alive: u64,
     /// Lives of the servo.
@@ -215,7 +215,7 @@ fn once(after: &After, wrong: &mut Vec<String>) {
 /// the one before it left.
 fn waits(after: &After, wrong: &mut Vec<String>) {
     let mut pauses: BTreeMap<&str, Vec<(f64, f64, &str)>> = BTreeMap::new();
-    for deed in &after.deeds {
+    for deed in &after.effects {
         let left = pauses.entry(&deed.call).or_default();
         match &deed.did {
             Did::Pause(wait, state) => left.push((deed.at, wait.as_secs_f64(), state)),

@@ -54,12 +54,12 @@ pub struct Deed {
 
 /// What all drivers did, and how many steps run.
 #[derive(Debug, Default)]
-pub struct Deeds {
+pub struct Effects {
     all: Mutex<Vec<Deed>>,
     alive: AtomicU64,
 }
 
-impl Deeds {
+impl Effects {
     /// In the order of time.
     #[must_use]
     pub fn all(&self) -> Vec<Deed> {
@@ -108,7 +108,7 @@ pub struct Driver {
     /// Where the servo may die.
     pub crash: Arc<Crash>,
     /// Where it is kept what it did.
-    pub deeds: Arc<Deeds>,
+    pub effects: Arc<Effects>,
     /// The record.
     pub log: Arc<Log>,
 }
@@ -134,7 +134,7 @@ impl Driver {
         };
         self.log
             .note(format!("{}: {} {:?}", self.facts.name, deed.call, deed.did));
-        self.deeds
+        self.effects
             .all
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -191,7 +191,7 @@ impl Driver {
         resume: Option<&str>,
         step: impl Future<Output = Result<Step<T>, DriverFailure>>,
     ) -> Result<Step<T>, DriverFailure> {
-        let _alive = Alive::new(&self.deeds.alive);
+        let _alive = Alive::new(&self.effects.alive);
         self.did(cx, Did::Step(resume.map(str::to_owned)));
         self.crash
             .point(&format!("{}: in a step", self.facts.name))
@@ -309,7 +309,7 @@ impl MeasureDriver for Measures {
     }
 
     async fn describe(&self, _: &CallContext) -> Result<Metrics, DriverFailure> {
-        let _alive = Alive::new(&self.0.deeds.alive);
+        let _alive = Alive::new(&self.0.effects.alive);
         self.0.look().await.map_err(cannot_describe)?;
         serde_json::from_value(json!({"throughput": {"unit": "rps"}}))
             .map_err(|error| failure(Status::Failed, "unknown", error.to_string()))
@@ -370,7 +370,7 @@ impl AdjustDriver for Adjusts {
     }
 
     async fn describe(&self, _: &CallContext) -> Result<Described, DriverFailure> {
-        let _alive = Alive::new(&self.0.deeds.alive);
+        let _alive = Alive::new(&self.0.effects.alive);
         let (_, values, _) = self.0.look().await.map_err(cannot_describe)?;
         serde_json::from_value(Application::description(&values))
             .map_err(|error| failure(Status::Failed, "unknown", error.to_string()))
@@ -393,7 +393,7 @@ impl AdjustDriver for Adjusts {
         _: &str,
         _: Option<&str>,
     ) -> Result<Step<AppliedApplication>, DriverFailure> {
-        let _alive = Alive::new(&self.0.deeds.alive);
+        let _alive = Alive::new(&self.0.effects.alive);
         let (version, values, _) = self.0.look().await.map_err(cannot_describe)?;
         self.0
             .ask("write", Ask::Write(version, values))

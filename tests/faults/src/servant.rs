@@ -20,7 +20,7 @@ use tokio::time::sleep;
 use crate::chance::Chance;
 use crate::clock::Wall;
 use crate::crash::Crash;
-use crate::drivers::Deeds;
+use crate::drivers::Effects;
 use crate::log::Log;
 use crate::net::{Came, Net};
 use crate::office::Office;
@@ -378,7 +378,7 @@ pub struct Servant {
     /// Bytes that its disk takes.
     pub room: Arc<AtomicUsize>,
     /// What its drivers did.
-    pub deeds: Arc<Deeds>,
+    pub effects: Arc<Effects>,
     /// What is known of it.
     pub book: Arc<Book>,
     /// What the next death brings.
@@ -470,7 +470,7 @@ impl Servant {
                     life.ended = Some(now);
                 }
             });
-            assert_eq!(self.deeds.alive(), 0, "a step outlives its servo");
+            assert_eq!(self.effects.alive(), 0, "a step outlives its servo");
             self.book.unkept.store(false, Ordering::SeqCst);
             self.book.command(None);
             self.book.idle.store(false, Ordering::SeqCst);

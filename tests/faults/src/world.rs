@@ -17,7 +17,7 @@ use crate::chance::{Chance, Stream};
 use crate::check::{self, After};
 use crate::clock::Wall;
 use crate::crash::Crash;
-use crate::drivers::{Adjusts, Deeds, Driver, Measures};
+use crate::drivers::{Adjusts, Driver, Effects, Measures};
 use crate::log::Log;
 use crate::net::{Net, Weather};
 use crate::office::Office;
@@ -153,8 +153,8 @@ async fn run(seed: u64) -> Outcome {
         journal: tree.path().join("journal"),
         summary: summary.clone(),
         values: application.values(),
-        deeds: servant.deeds.all(),
-        alive: servant.deeds.alive(),
+        effects: servant.effects.all(),
+        alive: servant.effects.alive(),
         lives: servant.book.lives(),
         jumps: servant.book.jumps(),
         sent: servant.book.sent(),
@@ -217,7 +217,7 @@ fn servant(
     log: &Arc<Log>,
 ) -> Arc<Servant> {
     let crash = Arc::new(Crash::new(Arc::clone(log)));
-    let deeds = Arc::new(Deeds::default());
+    let effects = Arc::new(Effects::default());
     let active = plan.happens(0.15);
     let driver = |name, cancel, takes, active| Driver {
         facts: Driver::facts(name, cancel),
@@ -226,7 +226,7 @@ fn servant(
         net: Arc::clone(field),
         application: Arc::clone(application),
         crash: Arc::clone(&crash),
-        deeds: Arc::clone(&deeds),
+        effects: Arc::clone(&effects),
         log: Arc::clone(log),
     };
     let measures = if active {
@@ -255,7 +255,7 @@ fn servant(
         crash,
         wall: Arc::new(Wall::new()),
         room: Arc::new(AtomicUsize::new(PLENTY)),
-        deeds,
+        effects,
         book: Arc::new(Book::default()),
         death: Mutex::new(Death {
             downtime: Duration::ZERO,

@@ -1,4 +1,4 @@
-//! Every special range, first and last address, and what wears its dress.
+//! Every special range, first and last address, and its other spellings.
 
 use std::net::IpAddr;
 
@@ -142,7 +142,7 @@ fn c9_every_special_range() {
 
 #[test]
 fn c8_translated_forms_are_what_they_carry() {
-    // The same IPv4 address in each dress; 6to4 and Teredo in hexadecimal.
+    // The same IPv4 address in each spelling; 6to4 and Teredo in hexadecimal.
     for (class, mapped_class, v4, hex, inverted) in [
         (Loopback, Loopback, "127.0.0.1", "7f00:1", "80ff:fffe"),
         (
@@ -167,14 +167,14 @@ fn c8_translated_forms_are_what_they_carry() {
             mapped_class,
             "mapped {v4}"
         );
-        for dress in [
+        for spelling in [
             format!("::{v4}"),
             format!("::ffff:0:{v4}"),
             format!("64:ff9b::{v4}"),
             format!("2002:{hex}::1"),
             format!("2001:0:4136:e378:8000:63bf:{inverted}"),
         ] {
-            assert_eq!(address_class(ip(&dress)), class, "{dress}");
+            assert_eq!(address_class(ip(&spelling)), class, "{spelling}");
         }
     }
 }

@@ -430,13 +430,13 @@ fn networks_by_name_and_by_address() {
             HTTPS,
             "networks: ['::ffff:10.0.0.0/104']",
             "networks[0]",
-            "IPv6 dress",
+            "written as IPv6",
         ),
         (
             HTTPS,
             "networks: ['2002::/16']",
             "networks[0]",
-            "IPv6 dress",
+            "written as IPv6",
         ),
         (HTTPS, "networks: [224.0.0.0/8]", "networks[0]", "multicast"),
         (

@@ -15,7 +15,7 @@ impl Wake for Woken {
 
 /// A step that wants turns, and how often it had one.
 struct Step {
-    seat: Seat,
+    runnable: Runnable,
     woken: Arc<Woken>,
     turns: usize,
 }
@@ -23,7 +23,7 @@ struct Step {
 impl Step {
     fn new(turns: &Turns, tenant: &str) -> Self {
         Self {
-            seat: turns.seat(&Arc::from(tenant)),
+            runnable: turns.runnable(&Arc::from(tenant)),
             woken: Arc::default(),
             turns: 0,
         }
@@ -32,7 +32,7 @@ impl Step {
     /// Polls once; a turn that comes is used for `spent` when `hold` returns.
     fn poll(&mut self, spent: Duration, hold: impl FnOnce()) -> bool {
         let waker = Waker::from(Arc::clone(&self.woken));
-        match self.seat.poll_turn(&Context::from_waker(&waker)) {
+        match self.runnable.poll_turn(&Context::from_waker(&waker)) {
             Poll::Ready(turn) => {
                 self.woken.0.store(0, Ordering::SeqCst);
                 hold();
@@ -135,7 +135,7 @@ fn who_did_nothing_for_long_has_no_more_than_one_tick_in_hand() {
     let turns = Turns::new(1);
     let mut steps = contended(&turns, ["idle", "busy"].map(str::to_owned));
     // The idle one leaves the line and stays away.
-    let waits = steps[0].seat.turns.load().waiting;
+    let waits = steps[0].runnable.turns.load().waiting;
     steps[0] = Step::new(&turns, "idle");
     assert_eq!(turns.load().waiting, waits - 1);
     let busy = &mut steps[1..];
@@ -201,7 +201,7 @@ fn a_turn_is_over_when_its_poll_breaks_off() {
     let mut step = Step::new(&turns, "a");
     let waker = Waker::from(Arc::clone(&step.woken));
     let broken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        let _turn = step.seat.poll_turn(&Context::from_waker(&waker));
+        let _turn = step.runnable.poll_turn(&Context::from_waker(&waker));
         panic!("in the middle");
     }));
     assert!(broken.is_err());
@@ -274,7 +274,7 @@ fn i4_whatever_is_dropped_no_turn_is_lost() {
         while let Some(at) = steps.iter().position(Step::was_woken) {
             let mut step = steps.swap_remove(at);
             step.poll(TICK, || {});
-            if step.seat.waits {
+            if step.runnable.waits {
                 step.woken.0.store(0, Ordering::SeqCst);
                 steps.push(step);
             }

@@ -175,17 +175,17 @@ impl Finding {
 
     /// A driver that does not describe, or contradicts itself.
     pub(super) fn description(role: DriverRole, failure: &DriverFailure) -> Self {
-        let words = failure.message.as_str();
-        let (problem, remedy) = words.split_once("\nto allow it, ").map_or_else(
-            || {
-                let remedy = "see that the application and its backend can be reached, or ask the \
-                              driver's author";
-                (words.to_owned(), remedy.to_owned())
-            },
-            |(problem, remedy)| (problem.to_owned(), format!("to allow it, {remedy}")),
-        );
-        let problem = format!("it cannot describe: {problem}");
-        Self::new(About::Driver, &problem, &remedy).of(role)
+        let denied = failure
+            .reason
+            .as_ref()
+            .is_some_and(|reason| reason.as_str() == "denied");
+        let remedy = if denied {
+            "or, if it should not reach that, correct its `config`"
+        } else {
+            "see that the application and its backend can be reached, or ask the driver's author"
+        };
+        let problem = format!("it cannot describe: {}", failure.message);
+        Self::new(About::Driver, &problem, remedy).of(role)
     }
 
     /// A description that is odd but usable.

@@ -59,8 +59,8 @@ pub(crate) fn about_to_send(envelope: &Envelope) -> String {
     format!("send {} {}", envelope.event, envelope.param)
 }
 
-/// One turn of the loop that ends with a report.
-pub(crate) struct Turn<'a> {
+/// One round of the loop that ends with a report.
+pub(crate) struct Round<'a> {
     servo: &'a mut Servo,
     cmd_uid: Option<String>,
     call: CallId,
@@ -68,7 +68,7 @@ pub(crate) struct Turn<'a> {
     param: Option<Arc<Value>>,
 }
 
-impl<'a> Turn<'a> {
+impl<'a> Round<'a> {
     pub(crate) fn new(servo: &'a mut Servo, cmd_uid: Option<String>, call: CallId) -> Self {
         Self {
             servo,
