@@ -8,6 +8,7 @@ use super::finish::returns;
 use super::model::{Changes, Machine};
 use super::state::{Command, End, Phase};
 use super::study::cut;
+use crate::space::Settings;
 
 /// Times that a report of the kind "not the settings' fault" is forgiven.
 const MAX_REPEATS: u32 = 2;
@@ -39,6 +40,10 @@ impl Machine {
         let Some(command) = self.close(&status, changes) else {
             return;
         };
+        if let (Operation::Adjust, Outcome::Failed(failure)) = (command.operation, &outcome) {
+            let state = failure.state.as_deref();
+            self.state.core.applied = state.map(|state| Settings::from(&state.application));
+        }
         if let Outcome::Failed(failure) = &outcome
             && self.forgive(failure)
         {
@@ -83,16 +88,7 @@ impl Machine {
                 }
                 _ => {
                     self.state.core.applied = self.settings_of(self.state.core.last_good).cloned();
-                    let measured = self
-                        .state
-                        .study
-                        .as_ref()
-                        .is_some_and(|study| study.baseline.is_some());
-                    if measured {
-                        self.next_trial(now, changes);
-                    } else {
-                        self.state.core.phase = Phase::Baseline { failed: 0 };
-                    }
+                    self.recovered(now, changes);
                 }
             },
             Phase::Verifying { trial, step, end } => {

@@ -180,7 +180,36 @@ impl Machine {
         changes: &mut Changes,
     ) {
         self.change_trial(number, changes, |trial| trial.fail(failure, now));
+        if self.holds(self.state.core.last_good) {
+            return self.recovered(now, changes);
+        }
         self.state.core.phase = Phase::Recovering { failed: 0 };
+    }
+
+    /// Whether what is in force is known to be what a trial asked for: a driver
+    /// may have gone back by itself.
+    fn holds(&self, trial: u32) -> bool {
+        let core = &self.state.core;
+        let known = (&core.applied, self.settings_of(trial), &self.state.study);
+        let (Some(applied), Some(wanted), Some(study)) = known else {
+            return false;
+        };
+        wanted.0.iter().all(|(component, settings)| {
+            settings.iter().all(|(setting, value)| {
+                let now = applied.get(component, setting);
+                now.is_some_and(|now| study.space.same_value(component, setting, value, now))
+            })
+        })
+    }
+
+    /// The last good settings are in force again.
+    pub(super) fn recovered(&mut self, now: u64, changes: &mut Changes) {
+        let study = self.state.study.as_ref();
+        if study.is_some_and(|study| study.baseline.is_some()) {
+            self.next_trial(now, changes);
+        } else {
+            self.state.core.phase = Phase::Baseline { failed: 0 };
+        }
     }
 
     pub(super) fn trial_measured(

@@ -4,11 +4,24 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use servo_protocol::AppliedApplication;
 
 /// Values of settings: component, then setting, then a number or a text.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Settings(pub BTreeMap<String, BTreeMap<String, Value>>);
+
+impl From<&AppliedApplication> for Settings {
+    fn from(applied: &AppliedApplication) -> Self {
+        let mut settings = Self::default();
+        for (component, setting, value) in applied.values() {
+            if let Ok(value) = serde_json::to_value(value) {
+                settings.set(component, setting, value);
+            }
+        }
+        settings
+    }
+}
 
 impl Settings {
     /// Sets one value.

@@ -6,6 +6,8 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
+use servo_protocol::State;
 
 use crate::machine::cut;
 use crate::text;
@@ -44,6 +46,13 @@ pub(super) struct Percent {
 /// Whether there is something, and not null.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Present(pub(super) bool);
+
+/// Whether there is something, and the settings in it where it is a state.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Settings {
+    pub(super) present: bool,
+    pub(super) state: Option<Box<State>>,
+}
 
 /// What one JSON value is, as far as somebody here cares.
 enum Scalar {
@@ -123,5 +132,17 @@ impl<'de> Deserialize<'de> for Percent {
 impl<'de> Deserialize<'de> for Present {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         Ok(Self(Option::<IgnoredAny>::deserialize(from)?.is_some()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Settings {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let value = Option::<Value>::deserialize(from)?;
+        Ok(Self {
+            present: value.is_some(),
+            state: value
+                .and_then(|value| State::deserialize(value).ok())
+                .map(Box::new),
+        })
     }
 }

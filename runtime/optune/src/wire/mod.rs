@@ -16,10 +16,10 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 use servo_protocol::{
-    Annotation, EventName, Failure, Measurement, Named, Operation, Reason, Sample, Status,
+    Annotation, EventName, Failure, Measurement, Named, Operation, Reason, Sample, State, Status,
 };
 
-use self::lenient::{Percent, Present, Text};
+use self::lenient::{Percent, Present, Settings, Text};
 use crate::machine::{Input, Outcome, cut};
 use crate::text;
 
@@ -46,13 +46,13 @@ pub(crate) struct Message {
 
 /// A body; `D`, `M` and `A` are the payloads, or what skips them.
 #[derive(Deserialize)]
-struct Envelope<D, M, A> {
+struct Envelope<D, M, A, S: Default> {
     #[serde(default)]
     event: Text,
     #[serde(default)]
     servo_uid: Text,
     #[serde(default = "none")]
-    param: Option<Param<D, M, A>>,
+    param: Option<Param<D, M, A, S>>,
 }
 
 fn none<T>() -> Option<T> {
@@ -60,7 +60,7 @@ fn none<T>() -> Option<T> {
 }
 
 #[derive(Deserialize)]
-struct Param<D, M, A> {
+struct Param<D, M, A, S: Default> {
     #[serde(default)]
     status: Text,
     #[serde(default)]
@@ -74,7 +74,7 @@ struct Param<D, M, A> {
     #[serde(default)]
     progress: Percent,
     #[serde(default)]
-    state: Present,
+    state: S,
     #[serde(default = "none")]
     descriptor: Option<D>,
     #[serde(default = "none")]
@@ -83,8 +83,8 @@ struct Param<D, M, A> {
     annotations: Option<A>,
 }
 
-type Full = Envelope<Value, Named<Sample>, Named<Annotation>>;
-type Lean = Envelope<IgnoredAny, IgnoredAny, IgnoredAny>;
+type Full = Envelope<Value, Named<Sample>, Named<Annotation>, Settings>;
+type Lean = Envelope<IgnoredAny, IgnoredAny, IgnoredAny, Present>;
 
 /// What a report holds beside its words.
 #[derive(Default)]
@@ -92,6 +92,9 @@ struct Payload {
     descriptor: Option<Value>,
     measurement: Option<Measurement>,
     state: bool,
+    /// The settings that a failed adjustment says are in force; what cannot be
+    /// read is unknown, and the failure counts all the same.
+    in_force: Option<Box<State>>,
     /// Why it was not read.
     unread: Option<String>,
 }
@@ -166,7 +169,8 @@ impl Full {
                 metrics,
                 annotations: param.annotations.unwrap_or_default(),
             }),
-            state: param.state.0,
+            state: param.state.present,
+            in_force: param.state.state,
             unread: None,
         };
         let words = Words {
@@ -290,7 +294,7 @@ fn outcome(operation: Operation, words: Words, payload: Payload) -> Outcome {
                 .map_or(Status::Undefined, Status::from),
             reason: words.reason.said().as_deref().map(Reason::from),
             message: words.message.said(),
-            state: None,
+            state: payload.in_force.filter(|_| operation == Operation::Adjust),
         });
     }
     match (operation, payload.unread) {

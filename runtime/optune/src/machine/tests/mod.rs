@@ -9,6 +9,7 @@ use crate::options::StudyOptions;
 
 mod away;
 mod drift;
+mod in_force;
 mod play;
 mod properties;
 mod recovery;
