@@ -279,7 +279,8 @@ impl MeasureDriver for Sandboxed {
         let request = convert::measure_request(&cx.app, request)?;
         let call = self.call(cx, Part::Undo);
         let step = call.measure_cancelled(&request, state, resume);
-        convert::measure_undo(self.run(step).await?)
+        let step = self.run(step).await;
+        self.stepped(step.and_then(convert::measure_undo))
     }
 }
 
@@ -317,7 +318,8 @@ impl AdjustDriver for Sandboxed {
         let request = convert::adjust_request(&cx.app, request)?;
         let call = self.call(cx, Part::Undo);
         let step = call.adjust_cancelled(&request, state, resume);
-        convert::adjust_undo(self.run(step).await?)
+        let step = self.run(step).await;
+        self.stepped(step.and_then(convert::adjust_undo))
     }
 
     async fn recover(
@@ -329,6 +331,7 @@ impl AdjustDriver for Sandboxed {
         let request = convert::adjust_request(&cx.app, request)?;
         let interruption = convert::interruption(interruption);
         let call = self.call(cx, Part::Act);
-        convert::adjust_step(self.run(call.recover(&request, &interruption)).await?)
+        let step = self.run(call.recover(&request, &interruption)).await;
+        self.stepped(step.and_then(convert::adjust_step))
     }
 }

@@ -103,7 +103,6 @@ async fn a_measure_driver_of_0_2_0_describes_waits_and_undoes() {
 }
 
 #[tokio::test]
-#[ignore = "until the host serves `fetch`, which answers `not yet`"]
 async fn a_measure_driver_of_0_2_0_asks_in_one_call() {
     let (url, served) = server();
     let config = json!({ "url": url });
