@@ -27,6 +27,7 @@ fn every_verb_has_help_with_an_example_that_is_one_of_its_own() {
         vec!["adjust"],
         vec!["limits"],
         vec!["config", "schema"],
+        vec!["config", "reference"],
         vec!["optune"],
         vec!["driver", "new"],
         vec!["driver", "build"],

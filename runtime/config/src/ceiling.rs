@@ -26,7 +26,7 @@ pub struct Ceilings(Vec<(PathBuf, Ceiling)>);
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "A ceiling of servo")]
-struct Sections {
+pub(crate) struct Sections {
     /// What no grant may exceed, and no setting.
     ceiling: CeilingSpec,
     /// Names for networks, to be used in this ceiling.

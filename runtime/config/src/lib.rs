@@ -14,6 +14,7 @@ mod file;
 mod grants;
 mod places;
 mod read;
+pub mod reference;
 mod role;
 mod schema;
 mod sections;

@@ -14,6 +14,7 @@ mod toml_text;
 
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use servo_policy::{
@@ -22,7 +23,7 @@ use servo_policy::{
 use servo_text::shown;
 
 pub use field::{AskedHeader, AskedRule, Line, Name, World};
-pub use toml_text::from_toml;
+pub use toml_text::{from_toml, schema};
 
 use crate::scan::{self, MANIFEST_SECTION, NotAComponent, Section};
 
@@ -56,7 +57,9 @@ pub struct Manifest {
 }
 
 /// Which of the two worlds a driver belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum DriverKind {
     /// It measures an application.
@@ -83,7 +86,7 @@ impl fmt::Display for DriverKind {
 
 /// What happens when a call is cancelled while a step runs. Between two steps
 /// the host stops a call by itself, whatever stands here.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum CancelSupport {
     /// It takes no notice; the step is dropped after the grace period.
@@ -113,7 +116,7 @@ impl fmt::Display for CancelSupport {
 }
 
 /// What a driver would like to be granted. Asking gives it nothing.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Asks {
     /// HTTP requests it wants to make.
@@ -159,19 +162,22 @@ impl Asks {
 }
 
 /// A wish to make HTTP requests.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HttpAsk {
     /// Methods, host and path; `${config.x}` stands for a member of the
     /// driver's own section of the configuration.
+    #[schemars(with = "String")]
     pub rule: AskedRule,
     /// What for, in one sentence.
+    #[schemars(with = "String")]
     pub why: Line<200>,
     /// The driver does useful work without it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub optional: bool,
     /// The credential that the server wants; the host adds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "credential_kinds")]
     pub credential: Option<CredentialKind>,
     /// Headers that the driver sets beside those that every driver may.
     #[serde(
@@ -179,10 +185,17 @@ pub struct HttpAsk {
         skip_serializing_if = "Vec::is_empty",
         deserialize_with = "field::at_most::<32, _, _>"
     )]
+    #[schemars(with = "Vec<String>")]
     pub headers: Vec<AskedHeader>,
     /// The requests only read, whatever their method: a dry run needs them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reads: bool,
+}
+
+/// The kinds of credentials, as the policy has them.
+fn credential_kinds(_: &mut SchemaGenerator) -> Schema {
+    let keys = CredentialKind::ALL.map(CredentialKind::key);
+    json_schema!({ "type": "string", "enum": keys })
 }
 
 impl HttpAsk {
@@ -203,14 +216,16 @@ impl HttpAsk {
 }
 
 /// A wish to see a folder of the operator's choice.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FolderAsk {
     /// The name under which the driver finds it: `/<name>`.
+    #[schemars(with = "String")]
     pub name: Name,
     /// Read, or read and write.
     pub access: Access,
     /// What for, in one sentence.
+    #[schemars(with = "String")]
     pub why: Line<200>,
     /// The driver does useful work without it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

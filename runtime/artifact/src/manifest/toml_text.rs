@@ -6,6 +6,8 @@
 use std::ops::Range;
 use std::path::Path;
 
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::Deserialize;
 use servo_policy::Advice;
 
@@ -14,20 +16,42 @@ use super::{
     may_recover,
 };
 
-#[derive(Deserialize)]
+/// What a driver says it is, and what it asks for.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct DriverToml {
+    /// Its name: lower-case letters, digits and hyphens, at most 63.
+    #[schemars(with = "String")]
     name: Name,
+    /// Its own version.
+    #[schemars(with = "String")]
     version: semver::Version,
+    /// Whether it measures an application or changes its settings.
     kind: DriverKind,
+    /// One sentence for people.
+    #[schemars(with = "String")]
     description: Line<200>,
+    /// How it takes being cancelled.
     #[serde(default)]
     cancel: CancelSupport,
+    /// Whether it takes up an adjustment that was cut short. Only where `kind` is `adjust`.
+    #[schemars(with = "Option<bool>")]
     recover: Option<toml::Spanned<bool>>,
+    /// The contract it is built for.
     #[serde(default)]
+    #[schemars(with = "String")]
     world: World,
+    /// What it would like to be granted. Asking gives it nothing.
     #[serde(default)]
     asks: Asks,
+}
+
+/// The JSON Schema (draft 2020-12) of `driver.toml`.
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    SchemaGenerator::new(SchemaSettings::draft2020_12())
+        .into_root_schema_for::<DriverToml>()
+        .to_value()
 }
 
 /// Reads the text of a `driver.toml`; `file` is named in errors.

@@ -9,4 +9,7 @@ pub(crate) enum ConfigCommand {
                       Editors use it with this first line of servo.yaml:\n\
                       \x20 # yaml-language-server: $schema=servo.schema.json")]
     Schema,
+    /// Print the reference for operators: rules, credentials, every key of the files.
+    #[command(after_help = "Example: servo config reference > reference.md")]
+    Reference,
 }

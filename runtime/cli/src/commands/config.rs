@@ -12,5 +12,9 @@ pub(crate) fn run(command: &ConfigCommand) -> Outcome {
             let schema = serde_json::to_string_pretty(&ConfigFile::schema());
             output::line(schema.map_err(Failed::ran)?)
         }
+        ConfigCommand::Reference => {
+            let reference = servo_config::reference::markdown(&servo_artifact::manifest::schema());
+            output::line(reference.trim_end())
+        }
     }
 }

@@ -192,8 +192,9 @@ const BESIDE_A_RULE: &[(&str, &str)] = &[
     ),
     (
         "header: { name: Host, secret: { file: x } }",
-        "servo.yaml:6:73: drivers.measure.grants.http[0].header.name: `host` belongs to the \
-         connection, not to a credential; use `authorization` or a header of the server's own",
+        "servo.yaml:6:73: drivers.measure.grants.http[0].header.name: `host` is no header \
+         for a secret, because it is made of the address that was matched; use `authorization` or a \
+         header of the server's own",
     ),
     (
         "oauth2: { token_url: 'https://id.example/x?y', client_id: c, client_secret: { env: X } }",

@@ -90,8 +90,8 @@ const WRONG: &[(&str, &str)] = &[
         "drivers:\n  measure:\n    source: a\n    grants:\n      http:\n        \
          - { rule: \"GET http://x/\", privat: true }\n",
         "servo.yaml:6:36: drivers.measure.grants.http[0].privat: unknown key; did you mean \
-         `private`? the keys here are rule, private, networks, ca, limits, bearer, \
-         basic, header, sigv4, oauth2, client_certificate, plaintext",
+         `private`? the keys here are rule, private, networks, ca, limits, \
+         headers, reads, client_certificate, plaintext, bearer, basic, header, sigv4, oauth2",
     ),
     (
         "drivers:\n  measure:\n    source: a\n    grants:\n      http:\n        \

@@ -11,4 +11,5 @@
 mod ceiling;
 mod errors;
 mod file;
+mod reference;
 mod schema;
