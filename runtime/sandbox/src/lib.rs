@@ -24,6 +24,7 @@ mod driver;
 mod dry_run;
 mod engine;
 mod entry;
+mod errors;
 mod fetch;
 mod fixed;
 mod host;

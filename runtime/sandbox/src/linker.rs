@@ -15,6 +15,7 @@ use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView};
 
 use crate::bindings::Hosting;
 use crate::disk;
+use crate::errors::{Errors, ErrorsView};
 use crate::host::CallState;
 use crate::sockets::{self as dead, Refused};
 
@@ -30,7 +31,7 @@ pub(crate) fn drivers(engine: &Engine) -> wasmtime::Result<Linker<CallState>> {
     let mut linker = Linker::new(engine);
     let l = &mut linker;
 
-    io::error::add_to_linker::<T, Table>(l, |t| t.ctx().table)?;
+    io::error::add_to_linker::<T, Errors>(l, |t| ErrorsView(t.ctx().table))?;
     io::poll::add_to_linker::<T, Table>(l, |t| t.ctx().table)?;
     io::streams::add_to_linker::<T, Table>(l, |t| t.ctx().table)?;
     clocks::wall_clock::add_to_linker::<T, WasiClocks>(l, T::clocks)?;
