@@ -11,7 +11,8 @@ use std::io;
 
 use servo_policy::AddressClass;
 
-use crate::error::{BodyError, ConnectFailure, Phase, ProtocolFailure, SendError, TlsFailure};
+use crate::error::{BodyError, ConnectFailure, Phase, ProtocolFailure, SendError};
+use crate::tls::failure::TlsFailure;
 
 /// All addresses of a host are refused; holds the class of the first.
 #[derive(Debug)]
@@ -59,7 +60,7 @@ pub(crate) fn classify(error: &(dyn Error + 'static)) -> Failure {
     } else if let Some(body) = find::<BodyError>(error) {
         body.as_send_error()
     } else if let Some(tls) = find::<rustls::Error>(error) {
-        SendError::Tls(tls_failure(tls))
+        SendError::Tls(TlsFailure::of(tls))
     } else if let Some(hyper) = find::<hyper::Error>(error) {
         SendError::Protocol(protocol(hyper))
     } else if let Some(io) = find::<io::Error>(error) {
@@ -90,22 +91,6 @@ pub(crate) fn protocol(error: &hyper::Error) -> ProtocolFailure {
 /// Inside a body hyper says so with an `io::Error`.
 fn ended_early(error: &hyper::Error) -> bool {
     find::<io::Error>(error).is_some_and(|error| error.kind() == io::ErrorKind::UnexpectedEof)
-}
-
-fn tls_failure(error: &rustls::Error) -> TlsFailure {
-    use rustls::CertificateError as Bad;
-    match error {
-        rustls::Error::InvalidCertificate(bad) => match bad {
-            Bad::UnknownIssuer => TlsFailure::UnknownIssuer,
-            Bad::NotValidForName | Bad::NotValidForNameContext { .. } => TlsFailure::WrongName,
-            Bad::Expired
-            | Bad::ExpiredContext { .. }
-            | Bad::NotValidYet
-            | Bad::NotValidYetContext { .. } => TlsFailure::NotValidNow,
-            _ => TlsFailure::Certificate,
-        },
-        _ => TlsFailure::Handshake,
-    }
 }
 
 /// The first error of type `T` in a chain. An `io::Error` hides the error it

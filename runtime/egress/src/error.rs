@@ -5,11 +5,13 @@
 //! the host or the text of a lower layer's error.
 
 use std::error::Error;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use servo_policy::{Denial, Rate};
 
+use crate::tls::failure::TlsFailure;
 use crate::tls::identity::IdentityError;
 
 /// A gate or a lane that could not be made.
@@ -177,7 +179,7 @@ impl BodyError {
 }
 
 /// Why a rule's credential could not be used. The host's log says more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CredentialFailure {
     /// Its source gives no value, or none that can be used.
@@ -194,10 +196,27 @@ pub enum CredentialFailure {
     Unusable,
     /// The answer cannot be looked through for it.
     #[error(
-        "the answer has a content-encoding, and is refused: this host must be able to read \
-         it; let it undo encodings with `limits: {{ decompressed_bytes: ... }}`"
+        "the answer has the content-encoding `{0}`, and is refused: this host must be able to \
+         read it; let it undo gzip and deflate with `limits: {{ decompressed_bytes: ... }}`"
     )]
-    Encoded,
+    Encoded(Coding),
+}
+
+/// The name of a content-encoding as its server gave it, fit to be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Coding(String);
+
+impl Coding {
+    pub(crate) fn of(name: &[u8]) -> Self {
+        let name = String::from_utf8_lossy(name);
+        Self(servo_text::shown_within(&name, 32).to_string())
+    }
+}
+
+impl fmt::Display for Coding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 /// How the other side broke off an exchange.
@@ -219,6 +238,15 @@ pub enum ProtocolFailure {
     /// The other side answered with another protocol.
     #[error("the other side switched protocols")]
     Switched,
+    /// Its end is said in more than one way.
+    #[error(
+        "the response says in more than one way where it ends (content-length, \
+         transfer-encoding), so it is not read"
+    )]
+    Ambiguous,
+    /// A redirect led to a redirect, again and again.
+    #[error("the server redirects without an end; 5 redirects were followed")]
+    Redirects,
     /// Anything else.
     #[error("the exchange was broken off")]
     Broken,
@@ -237,27 +265,6 @@ pub enum ConnectFailure {
     /// Any other failure.
     #[error("it failed")]
     Other,
-}
-
-/// Why there is no protected connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum TlsFailure {
-    /// No trusted authority signed the certificate.
-    #[error("the certificate is not signed by a trusted authority")]
-    UnknownIssuer,
-    /// The certificate is for another host.
-    #[error("the certificate is for another host")]
-    WrongName,
-    /// The certificate's time is over, or has not come.
-    #[error("the certificate is not valid at this time")]
-    NotValidNow,
-    /// The certificate is faulty in another way, or too weak.
-    #[error("the certificate is not acceptable")]
-    Certificate,
-    /// The handshake failed.
-    #[error("the handshake failed")]
-    Handshake,
 }
 
 /// The part of an exchange that took too long.

@@ -14,10 +14,11 @@ use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use servo_policy::{HeaderClass, RequestHead, header_row};
 
+use crate::ask::Ask;
 use crate::body::{Body, empty, full};
 use crate::error::{BodyError, SendError};
 use crate::headers::MOST_FIELDS;
-use crate::lane::{Ask, Lane};
+use crate::lane::Lane;
 use crate::meter::{CallMeter, Timeouts};
 
 /// Bytes that are set aside for a body before any of it is there. The other

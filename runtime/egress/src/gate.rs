@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
 use servo_audit::{Auditor, Owner};
 use servo_policy::HttpRules;
 use tokio::sync::Semaphore;
@@ -27,9 +28,15 @@ pub struct GateBuilder {
     resolver: Arc<dyn Resolver>,
     auditor: Auditor,
     places: usize,
+    clock: Arc<dyn TimeProvider>,
 }
 
 impl GateBuilder {
+    /// The clock by which certificates are judged; the system's without this.
+    pub fn clock(self, clock: Arc<dyn TimeProvider>) -> Self {
+        Self { clock, ..self }
+    }
+
     /// Where the records of its decisions go; without this, to the log.
     pub fn auditor(self, auditor: Auditor) -> Self {
         Self { auditor, ..self }
@@ -46,7 +53,7 @@ impl GateBuilder {
     /// # Errors
     /// TLS cannot be set up.
     pub fn build(self) -> Result<Arc<Gate>, EgressError> {
-        let tls = Tls::new();
+        let tls = Tls::new(self.clock);
         // A provider that cannot serve is found now and not at the first https.
         tls.config(&Trust::Nobody, None)?;
         Ok(Arc::new(Gate(Arc::new(Shared {
@@ -74,6 +81,7 @@ impl Gate {
             resolver,
             auditor: Auditor::default(),
             places: HOST_REQUESTS,
+            clock: Arc::new(DefaultTimeProvider),
         }
     }
 

@@ -3,28 +3,29 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, header};
+use http::{HeaderName, HeaderValue, Request, Response, header};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use servo_audit::{Attempts, Capability, Owner, Reason, Record, Verdict};
-use servo_policy::{Allowed, Denial, Host, HttpRules, Method, RequestHead};
+use servo_policy::{Allowed, Denial, Host, HttpRules, RequestHead};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::timeout_at;
-use url::Url;
+use tokio::time::{Instant, timeout_at};
 
 use crate::account::Account;
+use crate::ask::{Ask, Checked, check, sent_as, summary};
 use crate::body::incoming::Incoming;
 use crate::body::outgoing::Outgoing;
-use crate::body::{Body, decode};
+use crate::body::{Body, decode, empty};
 use crate::classify::Failure;
 use crate::client::exchange_heads;
 use crate::credential::{self, Authorizer, Draft, Report, Transport, Transports};
 use crate::dry_run::weigh;
-use crate::error::{EgressError, Phase, SendError};
+use crate::error::{EgressError, Phase, ProtocolFailure, SendError};
 use crate::exchange::{Exchange, reason_of};
-use crate::headers::{Keep, Wishes, clean_request, clean_response};
+use crate::headers::{Keep, clean_response};
 use crate::ledger::Ledger;
 use crate::meter::{CallMeter, Clock, InFlight, Timeouts};
+use crate::redirect::{self, Hop};
 use crate::route::Route;
 use crate::shared::Shared;
 
@@ -39,6 +40,8 @@ struct Inner {
     rules: HttpRules,
     /// One for each rule.
     routes: Vec<Route>,
+    /// Does any rule follow redirects?
+    redirects: bool,
 }
 
 /// Makes lanes for the requests for tokens: one rule, and what proves the
@@ -124,6 +127,7 @@ impl Lane {
                 Ledger::new(&rules),
             )),
             shared,
+            redirects: redirect::followed(&rules),
             rules,
             routes,
         }))
@@ -170,13 +174,53 @@ impl Lane {
         self.exchange(ask, call, timeouts).await
     }
 
-    /// The pipeline itself. Every request of a driver goes through here.
+    /// One request, and those that its rule lets follow from it.
     pub(crate) async fn exchange(
         &self,
         ask: Ask<'_>,
         call: &CallMeter,
-        timeouts: Timeouts,
+        mut timeouts: Timeouts,
     ) -> Result<Response<Body>, SendError> {
+        if !self.0.redirects {
+            return Ok(self.pass(ask, call, timeouts).await?.response);
+        }
+        let mut headers = ask.headers.as_ref().ok().cloned().unwrap_or_default();
+        headers.remove(header::CONTENT_LENGTH);
+        let room = ask.room;
+        let mut answered = self.pass(ask, call, timeouts).await?;
+        for _ in 0..redirect::MOST {
+            let Answered {
+                response,
+                allowed,
+                end,
+            } = answered;
+            let Some(hop) = Hop::of(&response, &allowed, &self.0.rules) else {
+                return Ok(response);
+            };
+            // Its connection is free for the next one.
+            drop(response);
+            timeouts.total = Some(end.saturating_duration_since(Instant::now()));
+            let ask = Ask {
+                head: hop.head(),
+                headers: Ok(headers.clone()),
+                body: empty(),
+                room,
+            };
+            answered = self.pass(ask, call, timeouts).await?;
+        }
+        match Hop::of(&answered.response, &answered.allowed, &self.0.rules) {
+            Some(_) => Err(SendError::Protocol(ProtocolFailure::Redirects)),
+            None => Ok(answered.response),
+        }
+    }
+
+    /// The pipeline itself. Every request of a driver goes through here.
+    async fn pass(
+        &self,
+        ask: Ask<'_>,
+        call: &CallMeter,
+        timeouts: Timeouts,
+    ) -> Result<Answered, SendError> {
         let lane = &self.0;
         let Ask {
             head,
@@ -308,8 +352,20 @@ impl Lane {
         if let Some(seen) = seen {
             body = seen.body(body, lane.report(call, &allowed));
         }
-        Ok(Response::from_parts(parts, body))
+        Ok(Answered {
+            response: Response::from_parts(parts, body),
+            allowed,
+            end: clock.end,
+        })
     }
+}
+
+/// A response, and what it answers.
+struct Answered {
+    response: Response<Body>,
+    allowed: Allowed,
+    /// When the exchange must be over.
+    end: Instant,
 }
 
 impl Inner {
@@ -390,80 +446,4 @@ impl Inner {
         };
         Ok(held.and_of_process(place))
     }
-}
-
-/// A request that nobody has decided on.
-pub(crate) struct Ask<'a> {
-    pub(crate) head: RequestHead<'a>,
-    /// Its fields, or why they are none.
-    pub(crate) headers: Result<HeaderMap, SendError>,
-    pub(crate) body: Body,
-    /// The most bytes of a response's body that its receiver has room for.
-    pub(crate) room: u64,
-}
-
-fn sent_as(method: Method) -> http::Method {
-    match method {
-        Method::Get => http::Method::GET,
-        Method::Head => http::Method::HEAD,
-        Method::Post => http::Method::POST,
-        Method::Put => http::Method::PUT,
-        Method::Patch => http::Method::PATCH,
-        Method::Delete => http::Method::DELETE,
-        Method::Options => http::Method::OPTIONS,
-    }
-}
-
-/// What a request's head says once it is in order.
-struct Checked {
-    wishes: Wishes,
-    /// The length of the body, where it is known.
-    declared: Option<u64>,
-    uri: Uri,
-}
-
-fn check(
-    headers: &mut HeaderMap,
-    body: &Body,
-    limit: u64,
-    allowed: &Allowed,
-) -> Result<Checked, SendError> {
-    let wishes = clean_request(headers)?;
-    let exact = body.size_hint().exact();
-    let declared = match (wishes.length, exact) {
-        (Some(declared), Some(exact)) if declared != exact => {
-            return Err(SendError::Request(
-                "the body is not as long as its content-length says",
-            ));
-        }
-        (declared, exact) => declared.or(exact),
-    };
-    if declared.is_some_and(|declared| declared > limit) {
-        return Err(SendError::TooLarge { limit });
-    }
-    Ok(Checked {
-        wishes,
-        declared,
-        uri: uri(allowed)?,
-    })
-}
-
-/// What was matched, as the HTTP client takes it. Should a second parser, the
-/// one that browsers agree on, read anything else into it, it is not sent.
-fn uri(allowed: &Allowed) -> Result<Uri, SendError> {
-    let text = allowed.target.url();
-    Url::parse(&text)
-        .ok()
-        .filter(|url| url.as_str() == text)
-        .and_then(|_| text.parse().ok())
-        .ok_or(SendError::Request("its URL has more than one meaning"))
-}
-
-fn summary(allowed: &Allowed) -> String {
-    let path: String = allowed.target.path().chars().take(200).collect();
-    format!(
-        "{} {}{path}",
-        allowed.method.as_str(),
-        allowed.target.origin()
-    )
 }

@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod ask;
 mod body;
 mod classify;
 mod client;
@@ -28,6 +29,7 @@ mod ledger;
 mod meter;
 mod own;
 mod pace;
+mod redirect;
 mod resolver;
 mod route;
 mod shared;
@@ -36,8 +38,8 @@ mod tls;
 pub use body::{Body, empty, full};
 pub use client::STREAM_BYTES;
 pub use error::{
-    BodyError, ConnectFailure, CredentialFailure, EgressError, Phase, ProtocolFailure, Quota,
-    SendError, TlsFailure,
+    BodyError, Coding, ConnectFailure, CredentialFailure, EgressError, Phase, ProtocolFailure,
+    Quota, SendError,
 };
 pub use fetch::{FetchError, WholeRequest, WholeResponse};
 pub use file::FileError;
@@ -48,5 +50,6 @@ pub use meter::{CallMeter, Timeouts, Usage};
 pub use own::{OwnAnswer, OwnError, OwnLane};
 pub use resolver::{Resolver, SystemResolver};
 pub use servo_audit::Owner;
+pub use tls::failure::TlsFailure;
 pub use tls::identity::{IdentityError, IdentityProblem};
 pub use url::Url;

@@ -83,6 +83,9 @@ impl HttpGrant {
         if self.reads {
             reach.push("a dry run may, too: it only reads".to_owned());
         }
+        if self.redirects == crate::Redirects::SameOrigin {
+            reach.push("redirects within the host are followed".to_owned());
+        }
         reach.extend(self.limits.explain());
         format!("{} ({})", self.rule.explain(), reach.join("; "))
     }

@@ -13,7 +13,7 @@ use crate::folder::below;
 use crate::placeholder::fill;
 use crate::plaintext::Plaintext;
 use crate::{
-    Advice, Budget, ClientCertificateSpec, Credential, HttpGrant, Networks, PolicyError,
+    Advice, Budget, ClientCertificateSpec, Credential, HttpGrant, Networks, PolicyError, Redirects,
     RuleLimitsSpec, Scheme,
 };
 
@@ -49,6 +49,10 @@ with_credentials! {
         /// Its requests only read, whatever their method: a dry run may make them.
         #[serde(default)]
         pub reads: bool,
+        /// Which redirects the host follows: `none`, or those to the `same-origin` that
+        /// the same rule allows. Without this a redirect is an answer like any other.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub redirects: Option<Redirects>,
         /// The certificate with which the host makes the rule's connections; beside
         /// any other credential.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -146,6 +150,7 @@ impl HttpGrantSpec {
             credential,
             headers,
             reads: self.reads,
+            redirects: self.redirects.unwrap_or_default(),
             ..HttpGrant::from((
                 rule,
                 self.private,

@@ -70,7 +70,7 @@ pub use path_pattern::PathPattern;
 pub use placeholder::{asked_headers, fill, resolve_ask};
 pub use rule::{Method, Methods, Rule, Scheme};
 pub use rule_limits::{Rate, RateError, RuleLimits, RuleLimitsSpec};
-pub use rules::{Allowed, HttpGrant, HttpRules, RequestHead, RuleId, Target};
+pub use rules::{Allowed, HttpGrant, HttpRules, Redirects, RequestHead, RuleId, Target};
 pub use secret::{SecretSource, SecretSpec};
 pub use suggestion::GrantLine;
 pub use units::{ByteSize, Span};

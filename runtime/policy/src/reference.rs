@@ -241,6 +241,12 @@ pub const KEY_SECTIONS: &[KeySection] = &[
             ),
             row("reads", "false", "", "reads: true"),
             row(
+                "redirects",
+                "none",
+                "none or same-origin",
+                "redirects: same-origin",
+            ),
+            row(
                 "limits",
                 "those of the call",
                 "",

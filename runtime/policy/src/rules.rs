@@ -17,6 +17,8 @@ use crate::index::Index;
 use crate::network;
 use crate::path::{CanonicalPath, MAX_PATH_AND_QUERY, push_query};
 use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::rule::split_authority;
 use crate::{
@@ -27,6 +29,18 @@ use crate::{
 /// Index of a rule in its [`HttpRules`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RuleId(pub usize);
+
+/// Which redirects the host follows for a rule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Redirects {
+    /// None: a redirect is an answer like any other.
+    #[default]
+    None,
+    /// Those to the same scheme, host and port that the same rule allows; of
+    /// GET and HEAD, at most five in a row.
+    SameOrigin,
+}
 
 /// One granted rule with its properties.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +58,8 @@ pub struct HttpGrant {
     pub ca: Option<PathBuf>,
     /// What it may use.
     pub limits: RuleLimits,
+    /// Which redirects the host follows for it.
+    pub redirects: Redirects,
     /// The certificate with which its connections are made.
     pub identity: Option<ClientCertificate>,
     /// What the host adds to its requests.
@@ -64,6 +80,7 @@ impl From<(Rule, bool, Option<PathBuf>)> for HttpGrant {
             networks: Vec::new(),
             ca,
             limits: RuleLimits::default(),
+            redirects: Redirects::None,
             identity: None,
             credential: None,
             headers: Vec::new(),

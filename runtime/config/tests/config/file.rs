@@ -91,7 +91,7 @@ const WRONG: &[(&str, &str)] = &[
          - { rule: \"GET http://x/\", privat: true }\n",
         "servo.yaml:6:36: drivers.measure.grants.http[0].privat: unknown key; did you mean \
          `private`? the keys here are rule, private, networks, ca, limits, \
-         headers, reads, client_certificate, plaintext, bearer, basic, header, sigv4, oauth2",
+         headers, reads, redirects, client_certificate, plaintext, bearer, basic, header, sigv4, oauth2",
     ),
     (
         "drivers:\n  measure:\n    source: a\n    grants:\n      http:\n        \

@@ -16,11 +16,11 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::BodyDataStream;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy;
-use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::{HttpConnector, capture_connection};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::client::ResolvesClientCert;
 use tokio::time::timeout_at;
@@ -108,6 +108,7 @@ pub(crate) enum Lost {
     Client(BoxError),
     Timeout(Phase),
     Switched,
+    Ambiguous,
 }
 
 impl Lost {
@@ -116,6 +117,7 @@ impl Lost {
             Self::Client(error) => classify(error.as_ref()),
             Self::Timeout(phase) => Failure::Send(SendError::Timeout(*phase)),
             Self::Switched => Failure::Send(SendError::Protocol(ProtocolFailure::Switched)),
+            Self::Ambiguous => Failure::Send(SendError::Protocol(ProtocolFailure::Ambiguous)),
         }
     }
 
@@ -145,6 +147,7 @@ pub(crate) async fn exchange_heads(
         .headers_mut()
         .entry(header::ACCEPT)
         .or_insert(HeaderValue::from_static("*/*"));
+    let connection = capture_connection(&mut request);
     let exchange = CONNECT_TIME.scope(clock.connect, client.request(request));
     let response = match timeout_at(clock.head, exchange).await {
         Ok(response) => response.map_err(Lost::Client)?,
@@ -154,7 +157,29 @@ pub(crate) async fn exchange_heads(
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Lost::Switched);
     }
+    if is_ambiguous(response.headers()) {
+        // Not even the rest of it is read for another request.
+        if let Some(connection) = connection.connection_metadata().as_ref() {
+            connection.poison();
+        }
+        return Err(Lost::Ambiguous);
+    }
     Ok(response)
+}
+
+/// Does a response say in more than one way where it ends, or in one that its
+/// readers may understand differently? (RFC 9112, section 6.3: it may be an attempt
+/// to smuggle another response.) What the HTTP library refuses is not looked at.
+fn is_ambiguous(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let Some(coding) = codings.next() else {
+        return false;
+    };
+    let chunked = coding
+        .as_bytes()
+        .trim_ascii()
+        .eq_ignore_ascii_case(b"chunked");
+    !chunked || codings.next().is_some() || headers.contains_key(header::CONTENT_LENGTH)
 }
 
 /// The client of a driver's rule.

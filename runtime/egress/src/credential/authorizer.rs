@@ -11,7 +11,7 @@ use super::error::AuthorizeError;
 use super::scrub::{Patterns, Report, Scrubbed};
 use super::secret::Secret;
 use crate::body::{Body, decode};
-use crate::error::{CredentialFailure, SendError};
+use crate::error::{Coding, CredentialFailure, SendError};
 
 /// The credential of one rule.
 pub(crate) struct Authorizer {
@@ -91,8 +91,11 @@ impl Authorized {
             self.prepared.secrets.iter().for_each(|s| kind.refused(s));
         }
         let undone = *decodes && decode::applies(head);
-        if is_encoded(&head.headers) && !undone && !empty {
-            return Err(SendError::Credential(CredentialFailure::Encoded));
+        if let Some(coding) = encoding(&head.headers)
+            && !undone
+            && !empty
+        {
+            return Err(SendError::Credential(CredentialFailure::Encoded(coding)));
         }
         let patterns = Arc::clone(&self.prepared.patterns);
         let found = patterns.clean_fields(&mut head.headers);
@@ -114,13 +117,14 @@ impl Seen {
     }
 }
 
-fn is_encoded(headers: &HeaderMap) -> bool {
+fn encoding(headers: &HeaderMap) -> Option<Coding> {
     headers
         .get_all(header::CONTENT_ENCODING)
         .iter()
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
         .map(<[u8]>::trim_ascii)
-        .any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"))
+        .find(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"))
+        .map(Coding::of)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@
 //!   and TLS libraries copy into their own buffers, and the matcher that looks
 //!   for a value, are freed and not wiped.
 //! - The answer is looked through in its head and its body ([`scrub`]), for the
-//!   usual spellings of the value ([`spellings`]). That needs an answer that can
+//!   value in the usual alphabets ([`spellings`]) and escapes ([`escapes`]). That needs an answer that can
 //!   be read, so the host asks for one without encoding, refuses any other
 //!   unless the rule lets the host undo it, and asks for no parts of an answer
 //!   (`range`), since a part of a secret would not be found.
@@ -24,8 +24,10 @@ mod authorize;
 mod authorizer;
 mod command;
 mod error;
+mod escapes;
 mod field;
 mod kinds;
+mod matcher;
 mod oauth2;
 mod renewed;
 mod scrub;

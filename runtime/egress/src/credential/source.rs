@@ -26,6 +26,7 @@ use zeroize::Zeroizing;
 use super::command;
 use super::error::{Place, Problem, SourceError};
 use super::renewed::{Fetched, Renewed, Unavailable};
+use super::scrub::is_telling;
 use super::secret::{LONGEST, Secret};
 use crate::file::{self, FileError, Stamp};
 
@@ -62,7 +63,9 @@ impl Source {
             ),
             SecretSource::Env(name) => (
                 Place::Variable(name.clone()),
-                variable(std::env::var_os(name)).map(Origin::Variable),
+                variable(std::env::var_os(name))
+                    .inspect(|secret| tell(&Place::Variable(name.clone()), secret))
+                    .map(Origin::Variable),
             ),
             SecretSource::Command(argv) => (
                 Place::Command(argv.first().cloned().unwrap_or_default()),
@@ -117,12 +120,26 @@ fn commanded(argv: Vec<String>) -> Renewed<Secret, Problem> {
     Renewed::new(Box::new(move || {
         let argv = std::sync::Arc::clone(&argv);
         Box::pin(async move {
+            let value = command::run(&argv).await?;
+            let program = argv.first().cloned().unwrap_or_default();
+            tell(&Place::Command(program), &value);
             Ok(Fetched {
-                value: command::run(&argv).await?,
+                value,
                 good_for: COMMAND_KEPT,
             })
         })
     }))
+}
+
+/// Tells its owner of a value that stays in answers.
+fn tell(place: &Place, value: &Secret) {
+    if !is_telling(value.bytes()) {
+        tracing::warn!(
+            secret = %place,
+            "the secret is shorter than 8 bytes or has fewer than 4 different ones, so it cannot be \
+             told from data: it is not taken out of what servers answer; use a longer one"
+        );
+    }
 }
 
 /// What is in a file, read only if it is another than was read last.
@@ -132,7 +149,9 @@ fn reread(path: &Path, last: Option<Reading>) -> Result<Reading, Problem> {
         Some(last) if last.stamp == now => Ok(last),
         _ => {
             let (stamp, bytes) = file::read(path, LONGEST + 2)?;
-            let value = Secret::new(bytes).map_err(Problem::Bad);
+            let value = Secret::new(bytes)
+                .inspect(|secret| tell(&Place::File(path.to_owned()), secret))
+                .map_err(Problem::Bad);
             Ok(Reading { stamp, value })
         }
     }

@@ -7,7 +7,9 @@
 //! any public one would do as well. Every client gets a session store of its
 //! own: a resumed session would tell a server that two tenants are one host.
 
+pub(crate) mod failure;
 pub(crate) mod identity;
+mod verifier;
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -16,13 +18,15 @@ use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::error::EgressError;
+use crate::file;
 
 /// The largest file of authorities that is read: the bundle of every public
 /// one is a quarter of this.
-const MOST_BYTES: u64 = 1 << 20;
+const MOST_BYTES: usize = 1 << 20;
 
 /// TLS sessions remembered per client; one client talks to one or few hosts.
 const SESSIONS: usize = 4;
@@ -34,12 +38,19 @@ pub(crate) enum Trust {
     Nobody,
     /// The authorities of this machine.
     System,
-    /// One authority alone.
-    Only(Arc<RootCertStore>),
+    /// One authority alone, or one certificate.
+    Only(Arc<Named>),
+}
+
+/// What an operator named.
+pub(crate) struct Named {
+    roots: Arc<RootCertStore>,
+    certificates: Vec<CertificateDer<'static>>,
 }
 
 pub(crate) struct Tls {
     provider: Arc<CryptoProvider>,
+    clock: Arc<dyn TimeProvider>,
     nobody: Arc<RootCertStore>,
     system: OnceLock<Arc<RootCertStore>>,
     /// For plain http, where it is never used: one for all clients.
@@ -47,8 +58,9 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(clock: Arc<dyn TimeProvider>) -> Self {
         Self {
+            clock,
             provider: Arc::new(rustls::crypto::ring::default_provider()),
             nobody: Arc::new(RootCertStore::empty()),
             system: OnceLock::new(),
@@ -84,11 +96,17 @@ impl Tls {
         let (roots, resumption) = match trust {
             Trust::Nobody => (Arc::clone(&self.nobody), Resumption::disabled()),
             Trust::System => (Arc::clone(self.system()), sessions()),
-            Trust::Only(roots) => (Arc::clone(roots), sessions()),
+            Trust::Only(named) => (Arc::clone(&named.roots), sessions()),
         };
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots);
+        let (provider, clock) = (Arc::clone(&self.provider), Arc::clone(&self.clock));
+        let builder = ClientConfig::builder_with_details(provider, clock)
+            .with_safe_default_protocol_versions()?;
+        let builder = match trust {
+            Trust::Only(named) => builder
+                .dangerous()
+                .with_custom_certificate_verifier(verifier::naming(named, &self.provider)?),
+            Trust::Nobody | Trust::System => builder.with_root_certificates(roots),
+        };
         let mut config = match identity {
             Some(identity) => builder.with_client_cert_resolver(identity),
             None => builder.with_no_client_auth(),
@@ -134,26 +152,28 @@ pub(crate) fn read_authority(path: &Path) -> Result<Trust, EgressError> {
         path: path.to_owned(),
         problem,
     };
-    let size = std::fs::metadata(path)
-        .map_err(|e| refuse(e.to_string()))?
-        .len();
-    if size > MOST_BYTES {
+    let (_, text) = file::read(path, MOST_BYTES).map_err(|e| refuse(e.to_string()))?;
+    if text.len() > MOST_BYTES {
         return Err(refuse(format!(
-            "{size} bytes are more than the {MOST_BYTES} allowed"
+            "it is more than the {MOST_BYTES} bytes allowed"
         )));
     }
-    let text = std::fs::read(path).map_err(|e| refuse(e.to_string()))?;
+    let mut certificates = Vec::new();
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&text) {
         let certificate = certificate.map_err(|e| refuse(format!("not PEM: {e}")))?;
         roots
-            .add(certificate)
+            .add(certificate.clone())
             .map_err(|e| refuse(format!("not a usable certificate: {e}")))?;
+        certificates.push(certificate);
     }
     if roots.is_empty() {
         return Err(refuse(
             "no certificate in it; it must hold one in PEM".to_owned(),
         ));
     }
-    Ok(Trust::Only(Arc::new(roots)))
+    Ok(Trust::Only(Arc::new(Named {
+        roots: Arc::new(roots),
+        certificates,
+    })))
 }

@@ -9,7 +9,7 @@ use http_body_util::BodyExt;
 use servo_egress::{CredentialFailure, SendError};
 use servo_policy::Credential;
 
-use crate::common::{get, send, text};
+use crate::common::{Server, get, send, text};
 use crate::world::*;
 
 fn percent(text: &str) -> String {
@@ -137,7 +137,7 @@ async fn e2_answers_that_cannot_be_read_are_neither_asked_for_nor_taken() {
     headers.insert("if-range", "\"x\"".parse().unwrap());
     let error = send(&lane, request).await.unwrap_err();
     assert!(
-        matches!(error, SendError::Credential(CredentialFailure::Encoded)),
+        matches!(error, SendError::Credential(CredentialFailure::Encoded(_))),
         "{error:?}"
     );
     assert!(error.to_string().contains("decompressed_bytes"), "{error}");
@@ -190,9 +190,37 @@ async fn e2_what_the_host_undoes_is_looked_through_afterwards() {
     let error = send(&lane, ask("/br")).await.unwrap_err();
     assert!(matches!(
         error,
-        SendError::Credential(CredentialFailure::Encoded)
+        SendError::Credential(CredentialFailure::Encoded(_))
     ));
     e5_unheard(&[canary]);
+}
+
+/// The driver is told which encoding it is and which key allows it, and sees no
+/// byte of the body.
+#[tokio::test]
+async fn field_14_an_encoding_that_nobody_asked_for_is_named_with_its_key() {
+    let secrets = Secrets::new();
+    for (coding, shown) in [
+        ("gzip", "`gzip`"),
+        ("identity, x-odd", "`x-odd`"),
+        ("g\tzip`", "content-encoding"),
+    ] {
+        let server = Server::answering(answer(
+            "200 OK",
+            &format!("content-encoding: {coding}\r\n"),
+            "canary-body",
+        ))
+        .await;
+        let source = secrets.write("one", "canary-field-14");
+        let (lane, _) = lane_to(&server, Credential::Bearer(source));
+        let error = send(&lane, get(&server.url("/"))).await.unwrap_err();
+        let text = error.to_string();
+        for part in [shown, "limits: { decompressed_bytes: ... }"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!text.contains("canary"), "{text}");
+        assert!(!text.contains(char::is_control), "{text}");
+    }
 }
 
 #[tokio::test]

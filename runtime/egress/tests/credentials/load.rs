@@ -160,3 +160,33 @@ async fn e8_certificates_that_cannot_be_used() {
         assert!(error.contains(".pem"), "{error}");
     }
 }
+
+/// Nobody learns of it from the answers, which keep such a secret.
+#[tokio::test]
+async fn field_04_a_secret_that_cannot_be_told_from_data_is_told_in_the_log() {
+    let secrets = Secrets::new();
+    for (name, value, told) in [
+        ("short-7", "abcdefg", true),
+        ("dull-12", "abcabcabcabc", true),
+        ("plain-8", "abcdefgh", false),
+    ] {
+        let server = responding(|request| {
+            let value = field(request, "authorization").unwrap();
+            answer("200 OK", "", value)
+        })
+        .await;
+        let source = secrets.write(name, value);
+        let (lane, _) = lane_to(&server, Credential::Bearer(source));
+        let line = heard_line(&[
+            " WARN ",
+            "cannot be told from data",
+            &secrets.path(name).display().to_string(),
+        ]);
+        assert_eq!(line.is_some(), told, "{name}: {line:?}");
+        if let Some(line) = line {
+            assert!(!line.contains(value), "{line}");
+        }
+        let body = read(&lane, get(&server.url("/"))).await.unwrap();
+        assert_eq!(body.contains(value), told, "{name}: {body}");
+    }
+}

@@ -75,6 +75,14 @@ pub fn e5_unheard(secrets: &[&str]) {
     }
 }
 
+/// A line of the log in which all of these are.
+pub fn heard_line(parts: &[&str]) -> Option<String> {
+    let heard = String::from_utf8_lossy(&heard().lock().unwrap()).into_owned();
+    let mut lines = heard.lines();
+    let line = lines.find(|line| parts.iter().all(|part| line.contains(part)));
+    line.map(str::to_owned)
+}
+
 /// Every record, as text.
 #[derive(Clone, Default)]
 pub struct Records(Arc<Mutex<Vec<String>>>);
@@ -86,8 +94,8 @@ impl Sink for Records {
             record.capability, record.verdict, record.reason, record.what, record.outcome
         );
         self.0.lock().unwrap().push(line);
-        // As a servo does.
-        servo_audit::Log.write(record);
+        // As a servo does, and none as a repeated one.
+        servo_audit::Log::default().write(record);
     }
 }
 

@@ -163,6 +163,7 @@ fn each_kind_of_credential_has_an_example_that_is_one() {
         "networks",
         "headers",
         "reads",
+        "redirects",
         "limits",
         "ca",
         "plaintext",
