@@ -318,7 +318,7 @@ fn numbers_that_json_does_not_know_are_found_everywhere() {
 /// The table is the SDK's too: both sides must call the same values the same.
 #[test]
 fn values_are_compared_as_drivers_compare_them() {
-    let table = include_str!("same_values.json");
+    let table = include_str!("../same_values.json");
     let table: Vec<Value> = serde_json::from_str(table).unwrap();
     assert!(table.len() > 10);
     for case in &table {
