@@ -6,7 +6,8 @@
 use std::fmt;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::Ceiling;
@@ -28,13 +29,46 @@ pub struct SettingCeilingSpec {
 }
 
 /// A text or a number.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum SettingValue {
     /// A number.
     Number(f64),
     /// A text.
     Text(String),
+}
+
+/// By hand, so that an error says what belongs there.
+impl<'de> Deserialize<'de> for SettingValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+
+        impl Visitor<'_> for Either {
+            type Value = SettingValue;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number or a text")
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<SettingValue, E> {
+                Ok(SettingValue::Number(number as f64))
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<SettingValue, E> {
+                Ok(SettingValue::Number(number as f64))
+            }
+
+            fn visit_f64<E>(self, number: f64) -> Result<SettingValue, E> {
+                Ok(SettingValue::Number(number))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<SettingValue, E> {
+                Ok(SettingValue::Text(text.to_owned()))
+            }
+        }
+
+        deserializer.deserialize_any(Either)
+    }
 }
 
 /// The values that a setting may take.
