@@ -38,7 +38,7 @@ fn words(error: &Error, at: &Whereabouts<'_>) -> (String, String, String) {
         Error::SerdeUnknownField {
             field, expected, ..
         } => {
-            let slip = meant(field, expected)
+            let slip = nearest(field, expected)
                 .map(|name| format!("did you mean `{name}`? "))
                 .unwrap_or_default();
             (
@@ -78,11 +78,10 @@ fn words(error: &Error, at: &Whereabouts<'_>) -> (String, String, String) {
             unexpected,
             expected,
             ..
-        } => (
-            at.value(),
-            format!("{unexpected} stands where {expected} belongs"),
-            format!("write {expected}"),
-        ),
+        } => {
+            let (problem, remedy) = misplaced(unexpected, expected);
+            (at.value(), problem, remedy)
+        }
         Error::Eof { .. } => (
             String::new(),
             "the file ends too early".to_owned(),
@@ -145,6 +144,45 @@ fn words(error: &Error, at: &Whereabouts<'_>) -> (String, String, String) {
     }
 }
 
+/// Problem and remedy of a value of another kind than belongs there, from the words
+/// of serde for the two.
+#[must_use]
+pub fn misplaced(unexpected: &str, expected: &str) -> (String, String) {
+    let (found, belongs) = (found(unexpected), belongs(expected));
+    (
+        format!("{found} stands where {belongs} belongs"),
+        format!("write {belongs}"),
+    )
+}
+
+/// What stands there: the words of serde's data model are not those of the file.
+fn found(unexpected: &str) -> &str {
+    match unexpected {
+        "sequence" => "a list",
+        "map" => "a mapping",
+        "unit value" | "Option value" => "nothing",
+        other => ["boolean ", "integer ", "floating point ", "string "]
+            .iter()
+            .find_map(|kind| other.strip_prefix(kind))
+            .unwrap_or(other),
+    }
+}
+
+/// What belongs there, in the same way.
+fn belongs(expected: &str) -> &str {
+    match expected {
+        "a string" => "a text",
+        "a boolean" => "true or false",
+        "a sequence" => "a list",
+        "a map" => "a mapping",
+        "path string" => "a path",
+        "f64" => "a number",
+        "u64" | "u32" | "u16" | "u8" | "usize" | "i64" => "a whole number",
+        other if other.starts_with("struct ") => "a mapping",
+        other => other,
+    }
+}
+
 /// Where an error is, and what is known about that place.
 struct Whereabouts<'a> {
     places: Places,
@@ -196,13 +234,23 @@ impl Whereabouts<'_> {
 }
 
 /// The known name that an unknown one is probably a slip for.
-pub(crate) fn meant<'a>(unknown: &str, known: &[&'a str]) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(unknown: &str, known: &[&'a str]) -> Option<&'a str> {
     known
         .iter()
-        .map(|name| (strsim::jaro_winkler(unknown, name), *name))
+        .map(|name| (alike(unknown, name), *name))
         .filter(|(alike, _)| *alike >= ALIKE)
         .max_by(|one, other| one.0.total_cmp(&other.0))
         .map(|(_, name)| name)
+}
+
+/// How alike two words are, from 0 to 1. Short words are alike if one letter makes
+/// the difference.
+fn alike(one: &str, other: &str) -> f64 {
+    match strsim::damerau_levenshtein(one, other) {
+        1 if one.len().min(other.len()) > 1 => 0.99,
+        _ => strsim::jaro_winkler(one, other),
+    }
 }
 
 /// The first line, without the place that is said elsewhere.

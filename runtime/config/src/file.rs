@@ -219,7 +219,9 @@ impl ConfigFile {
     /// Where the artifact of a driver is, where the file says so.
     #[must_use]
     pub fn source(&self, role: DriverRole) -> Option<PathBuf> {
-        Some(self.base().join(self.driver(role)?.source.as_ref()?))
+        let source = self.base().join(self.driver(role)?.source.as_ref()?);
+        // Shown to people: without steps that lead nowhere.
+        Some(source.components().collect())
     }
 
     /// What a driver may do, placeholders filled from its own section.

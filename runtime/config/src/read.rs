@@ -15,6 +15,8 @@ pub(crate) fn options() -> serde_saphyr::Options {
         budget: serde_saphyr::budget! { max_anchors: 0, max_aliases: 0 },
         merge_keys: serde_saphyr::options::MergeKeyPolicy::Error,
         strict_booleans: true,
+        // YAML 1.2 has no underscores in numbers: `1_000` is a text.
+        underscored_numbers_as_strings: true,
     }
 }
 

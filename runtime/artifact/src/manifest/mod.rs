@@ -10,6 +10,7 @@
 //! the same manifest always gives the same bytes and so the same digest.
 
 mod field;
+mod shape;
 mod toml_text;
 
 use std::fmt;

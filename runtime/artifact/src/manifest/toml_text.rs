@@ -10,10 +10,11 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::Deserialize;
 use servo_policy::Advice;
+use toml::de::DeTable;
 
 use super::{
     Asks, CancelSupport, DriverKind, Line, Manifest, ManifestError, Name, TomlError, World,
-    may_recover,
+    may_recover, shape,
 };
 
 /// What a driver says it is, and what it asks for.
@@ -69,8 +70,14 @@ pub fn from_toml(text: &str, file: &Path) -> Result<Manifest, ManifestError> {
             advice: Advice::new(message.trim_end(), "correct it"),
         }
     };
-    let toml = toml::Deserializer::parse(text)
-        .map_err(|error| at(error.span(), ".".to_owned(), error.message()))?;
+    let document =
+        DeTable::parse(text).map_err(|error| at(error.span(), ".".to_owned(), error.message()))?;
+    if let Some(misfit) = shape::first_misfit(&schema(), &document) {
+        let mut error = at(Some(misfit.span), misfit.key, "");
+        error.advice = misfit.advice;
+        return Err(error.into());
+    }
+    let toml = toml::Deserializer::from(document);
     let read: DriverToml = serde_path_to_error::deserialize(toml).map_err(|error| {
         let key = error.path().to_string();
         at(error.inner().span(), key, error.inner().message())

@@ -32,11 +32,11 @@ fn mistakes_name_line_column_and_key() {
             "2:8: `name`: a name begins with a lower-case letter",
         ),
         (2, "name = \"\"", "2:8: `name`: a name begins"),
-        (2, "", "missing field `name`"),
+        (2, "", "`name`: the key is missing; add `name = `"),
         (
             2,
             "name = \"shop\"\ntitle = \"x\"",
-            "3:1: `title`: unknown field `title`",
+            "3:1: `title`: unknown key; the keys here are name, version",
         ),
         (
             2,
@@ -44,7 +44,11 @@ fn mistakes_name_line_column_and_key() {
             "3:1: `.`: duplicate key",
         ),
         (3, "version = \"1.2\"", "3:11: `version`: "),
-        (4, "kind = \"both\"", "4:8: `kind`: unknown variant `both`"),
+        (
+            4,
+            "kind = \"both\"",
+            "4:8: `kind`: `both` is not known here; use one of measure, adjust",
+        ),
         (
             5,
             "description = \"\"",
@@ -60,7 +64,26 @@ fn mistakes_name_line_column_and_key() {
             "description = \"a\\u202Eb\"",
             "5:15: `description`: the character \\u{202e}",
         ),
-        (6, "cancel = true", "6:10: `cancel`: "),
+        (
+            6,
+            "cancel = true",
+            "6:10: `cancel`: true or false stands where a text belongs; use one of none, report, step",
+        ),
+        (
+            2,
+            "nme = \"shop\"",
+            "2:1: `nme`: unknown key; did you mean `name`?",
+        ),
+        (
+            2,
+            "name = 7",
+            "2:8: `name`: a whole number stands where a text belongs; write a text in quotes",
+        ),
+        (
+            3,
+            "version = 1.2",
+            "3:11: `version`: a number stands where a text belongs",
+        ),
         (
             9,
             "rule = \"GET ${endpoint}/\"",
@@ -86,15 +109,62 @@ fn mistakes_name_line_column_and_key() {
             "rule = \"GET http://a.example\"",
             "9:8: `asks.http[0].rule`: the path is missing",
         ),
-        (10, "", "`asks.http[0]"),
-        (10, "why = \"w\"\nprivate = true", "unknown field `private`"),
-        (13, "requests = \"many\"", "13:12: `asks.limits.requests`: "),
+        (
+            10,
+            "",
+            "`asks.http[0].why`: the key is missing; add `why = `",
+        ),
+        (
+            10,
+            "why = \"w\"\nprivate = true",
+            "11:1: `asks.http[0].private`: unknown key; the keys here are",
+        ),
+        (
+            10,
+            "why = \"w\"\nheader = []",
+            "11:1: `asks.http[0].header`: unknown key; did you mean `headers`?",
+        ),
+        (
+            10,
+            "why = \"w\"\nheaders = \"x\"",
+            "11:11: `asks.http[0].headers`: a text stands where a list belongs",
+        ),
+        (
+            10,
+            "why = \"w\"\nheaders = [7]",
+            "11:12: `asks.http[0].headers[0]`: a whole number stands where a text belongs",
+        ),
+        (
+            10,
+            "why = \"w\"\noptional = \"yes\"",
+            "11:12: `asks.http[0].optional`: a text stands where true or false belongs",
+        ),
+        (
+            10,
+            "why = \"w\"\ncredential = \"token\"",
+            "11:14: `asks.http[0].credential`: `token` is not known here; use one of bearer, basic",
+        ),
+        (
+            13,
+            "requests = \"many\"",
+            "13:12: `asks.limits.requests`: a text stands where a whole number belongs",
+        ),
+        (
+            13,
+            "requests = -1",
+            "13:12: `asks.limits.requests`: -1 does not fit here; write a whole number",
+        ),
+        (
+            13,
+            "memory = 64",
+            "13:10: `asks.limits.memory`: a whole number stands where a text belongs; write a text, such as \"64MiB\"",
+        ),
         (13, "requests = 99999999999999", "`asks.limits"),
         (13, "memory = \"64GB\"", "13:10: `asks.limits.memory`: "),
         (
             13,
             "reqests = 1",
-            "13:1: `asks.limits.reqests`: unknown field",
+            "13:1: `asks.limits.reqests`: unknown key; did you mean `requests`?",
         ),
     ];
     for (number, line, expected) in table {
@@ -108,6 +178,17 @@ fn mistakes_name_line_column_and_key() {
             .to_string();
         assert!(error.starts_with("here/driver.toml:"), "{line}: {error}");
         assert!(error.contains(expected), "{line}: {error}");
+        // Words of the reader's own language are none for an author.
+        for word in [
+            "unknown field",
+            "unknown variant",
+            "invalid type",
+            "invalid value",
+            "missing field",
+            "did not match",
+        ] {
+            assert!(!error.contains(word), "{line}: {error}");
+        }
     }
 }
 

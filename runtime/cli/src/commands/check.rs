@@ -4,6 +4,7 @@
 //! wrong is told at once, each with its remedy: a person who repairs a file
 //! should not have to run this once for each mistake.
 
+mod config_fault;
 mod finding;
 mod report;
 
@@ -124,7 +125,9 @@ async fn driver(
                         }
                         said.metrics(&metrics);
                     }
-                    Err(failure) => report.findings.push(Finding::description(role, &failure)),
+                    Err(failure) => report
+                        .findings
+                        .push(Finding::description(file, role, &failure)),
                 }
             }
             DriverRole::Adjust => {
@@ -154,7 +157,9 @@ async fn driver(
                         }
                         said.application(&application);
                     }
-                    Err(failure) => report.findings.push(Finding::description(role, &failure)),
+                    Err(failure) => report
+                        .findings
+                        .push(Finding::description(file, role, &failure)),
                 }
             }
         }

@@ -371,3 +371,152 @@ fn a_file_that_is_no_text_is_refused_before_it_is_understood() {
         "{said}"
     );
 }
+
+/// A slip in a key at each level of the file: where it stands, and the key that
+/// was meant.
+const MISSPELT: &[(&str, &str, &str)] = &[
+    ("optunes: {}\ndrivers: {}\n", "1:1: optunes", "optune"),
+    (
+        "drivers: {}\noptune:\n  accont: a\n",
+        "3:3: optune.accont",
+        "account",
+    ),
+    ("drivers:\n  mesure: {}\n", "2:3: drivers.mesure", "measure"),
+    (
+        "drivers:\n  adjust:\n    grant: {}\n",
+        "3:5: drivers.adjust.grant",
+        "grants",
+    ),
+    (
+        "drivers:\n  adjust:\n    grants:\n      folder: []\n",
+        "4:7: drivers.adjust.grants.folder",
+        "folders",
+    ),
+    (
+        "drivers:\n  adjust:\n    grants:\n      limits:\n        memry: 1MiB\n",
+        "5:9: drivers.adjust.grants.limits.memry",
+        "memory",
+    ),
+    (
+        "drivers:\n  adjust:\n    grants:\n      http:\n        - rule: GET https://a.example/\n          limits: { rat: 1/s }\n",
+        "6:21: drivers.adjust.grants.http[0].limits.rat",
+        "rate",
+    ),
+    (
+        "drivers:\n  adjust:\n    grants:\n      http:\n        - rule: GET https://a.example/\n          baerer: { file: x }\n",
+        "6:11: drivers.adjust.grants.http[0].baerer",
+        "bearer",
+    ),
+    (
+        "drivers:\n  adjust:\n    grants:\n      http:\n        - rule: GET https://a.example/\n          bearer: { fil: x }\n",
+        "6:21: drivers.adjust.grants.http[0].bearer.fil",
+        "file",
+    ),
+    (
+        "drivers:\n  adjust:\n    grants:\n      actions:\n        load: { rn: [/bin/true] }\n",
+        "5:17: drivers.adjust.grants.actions.load.rn",
+        "run",
+    ),
+    (
+        "ceiling:\n  setting: {}\ndrivers: {}\n",
+        "2:3: ceiling.setting",
+        "settings",
+    ),
+    (
+        "ceiling:\n  http:\n    - { rul: GET https://a.example/ }\ndrivers: {}\n",
+        "3:9: ceiling.http[0].rul",
+        "rule",
+    ),
+    (
+        "ceiling:\n  settings:\n    app.workers: { mim: 1 }\ndrivers: {}\n",
+        "3:20: ceiling.settings.app.workers.mim",
+        "min",
+    ),
+];
+
+#[test]
+fn a_misspelt_key_is_pointed_at_and_the_nearest_one_named_at_every_level() {
+    for (text, place, meant) in MISSPELT {
+        let error = ConfigFile::parse(text, Path::new("servo.yaml")).unwrap_err();
+        let said = error.headline();
+        let expected = format!("servo.yaml:{place}: unknown key; did you mean `{meant}`? ");
+        assert!(said.starts_with(&expected), "{said}\n{expected}");
+    }
+}
+
+/// Values of a kind that cannot stand there, at each level. Nothing that is said
+/// comes from the types they are read into.
+const MISTYPED: &[(&str, &str)] = &[
+    ("drivers: 7\n", "1:10: drivers: "),
+    ("drivers: [a]\n", "1:10: drivers: "),
+    ("drivers: {}\noptune:\n  url: [a]\n", "3:8: optune.url: "),
+    (
+        "drivers:\n  adjust:\n    config: text\n",
+        "3:13: drivers.adjust.config: ",
+    ),
+    (
+        "drivers:\n  adjust:\n    grants: []\n",
+        "3:13: drivers.adjust.grants: ",
+    ),
+    (
+        "drivers:\n  adjust:\n    grants:\n      http: {}\n",
+        "4:13: drivers.adjust.grants.http: ",
+    ),
+    (
+        "drivers:\n  adjust:\n    grants:\n      scratch: many\n",
+        "4:16: drivers.adjust.grants.scratch: ",
+    ),
+    (
+        "drivers:\n  adjust:\n    grants:\n      actions:\n        load: { run: x }\n",
+        "5:22: drivers.adjust.grants.actions.load.run: ",
+    ),
+    (
+        "drivers:\n  adjust:\n    grants:\n      actions:\n        load: { run: [/bin/true], where: { a: { b: 1 } } }\n",
+        "5:47: drivers.adjust.grants.actions.load.where.a: ",
+    ),
+    ("networks: [a]\ndrivers: {}\n", "1:11: networks: "),
+    (
+        "ceiling:\n  credentials: perhaps\ndrivers: {}\n",
+        "2:16: ceiling.credentials: ",
+    ),
+    (
+        "ceiling:\n  settings:\n    app.workers: { min: few }\ndrivers: {}\n",
+        "3:25: ceiling.settings.app.workers.min: ",
+    ),
+    (
+        "ceiling:\n  settings:\n    app.workers: { values: [[1]] }\ndrivers: {}\n",
+        "3:29: ceiling.settings.app.workers.values[0]: ",
+    ),
+    (
+        "ceiling:\n  settings:\n    app.workers: { values: [true] }\ndrivers: {}\n",
+        "3:29: ceiling.settings.app.workers.values[0]: ",
+    ),
+];
+
+#[test]
+fn a_value_of_another_kind_is_pointed_at_in_words_of_the_file() {
+    for (text, place) in MISTYPED {
+        let error = ConfigFile::parse(text, Path::new("servo.yaml")).unwrap_err();
+        let said = error.headline();
+        let expected = format!("servo.yaml:{place}");
+        assert!(said.starts_with(&expected), "{said}\n{expected}");
+        for word in [
+            "untagged",
+            "variant",
+            "invalid type",
+            "invalid value",
+            "unknown field",
+            "u64",
+            "u32",
+            "f64",
+            "i64",
+            "struct",
+            "Spec",
+            "sequence",
+            "scalar",
+            "expected a ",
+        ] {
+            assert!(!said.contains(word), "{word}: {said}");
+        }
+    }
+}

@@ -215,3 +215,32 @@ fn the_section_of_a_driver_in_the_originals_file() {
         Ok(None)
     ));
 }
+
+/// A mounted ConfigMap is such a link: what it leads to is nobody's folder.
+#[test]
+fn field_16_paths_belong_to_where_the_operator_named_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (named, elsewhere) = (folder.path().join("named"), folder.path().join("data"));
+    std::fs::create_dir(&named).unwrap();
+    std::fs::create_dir(&elsewhere).unwrap();
+    let text = "drivers:\n  measure:\n    source: ./http.wasm\n";
+    std::fs::write(elsewhere.join("servo.yaml"), text).unwrap();
+    std::os::unix::fs::symlink(elsewhere.join("servo.yaml"), named.join("servo.yaml")).unwrap();
+    let file = ConfigFile::read(&named.join("servo.yaml")).unwrap();
+    let shown = file.source(DriverRole::Measure).unwrap();
+    // As text: paths that only look different are equal.
+    assert_eq!(shown.to_str(), named.join("http.wasm").to_str());
+    let file = ConfigFile::parse(text, Path::new("./servo.yaml")).unwrap();
+    let shown = file.source(DriverRole::Measure).unwrap();
+    assert_eq!(shown.to_str(), Some("./http.wasm"));
+}
+
+/// Plain scalars of a driver's own section mean what YAML 1.2 says.
+#[test]
+fn field_15_numbers_are_those_of_yaml_1_2() {
+    let text = "drivers:\n  measure:\n    source: a\n    config:\n      values: [1_000, 0o10, 0x1F, 1e3, .5, 0x1_F, 010]\n";
+    let file = ConfigFile::parse(text, Path::new("servo.yaml")).unwrap();
+    let values = &file.drivers.measure.unwrap().config["values"];
+    let expected = serde_json::json!(["1_000", 8, 31, 1000.0, 0.5, "0x1_F", 10.0]);
+    assert_eq!(*values, expected);
+}

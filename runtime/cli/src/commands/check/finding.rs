@@ -10,6 +10,8 @@ use servo_policy::Advice;
 
 use servo_optune::objective::ObjectiveError;
 
+use super::config_fault::ConfigFault;
+
 use crate::exit::{Failed, Message};
 
 /// One thing that is wrong, or odd.
@@ -174,7 +176,15 @@ impl Finding {
     }
 
     /// A driver that does not describe, or contradicts itself.
-    pub(super) fn description(role: DriverRole, failure: &DriverFailure) -> Self {
+    pub(super) fn description(
+        file: &ConfigFile,
+        role: DriverRole,
+        failure: &DriverFailure,
+    ) -> Self {
+        if let Some(fault) = ConfigFault::of(failure) {
+            let key = format!("drivers.{role}.{}", fault.key);
+            return Self::from_config(&file.error(&key, fault.problem, fault.remedy)).of(role);
+        }
         let denied = failure
             .reason
             .as_ref()
@@ -293,5 +303,37 @@ fn about(fault: Fault) -> About {
     match fault {
         Fault::Configuration => About::Configuration,
         Fault::Driver => About::Driver,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use servo_protocol::{Reason, Status};
+
+    use super::*;
+
+    #[test]
+    fn field_18_a_key_of_a_drivers_own_section_is_pointed_at_in_the_file() {
+        let text = "drivers:\n  adjust:\n    source: a\n    config:\n      settings:\n        cpu: { minn: 1 }\n";
+        let file = ConfigFile::parse(text, Path::new("servo.yaml")).unwrap();
+        let failure = DriverFailure::new(
+            Status::Failed,
+            Reason::from("invalid-config"),
+            "config.settings.cpu.minn: unknown field `minn`, expected `min` or `max`",
+        );
+        let finding = Finding::description(&file, DriverRole::Adjust, &failure);
+        assert_eq!(finding.line, Some(6));
+        let key = Some("drivers.adjust.config.settings.cpu.minn");
+        assert_eq!(finding.key.as_deref(), key);
+        let first = finding.text.lines().next();
+        assert_eq!(
+            first,
+            Some(
+                "servo.yaml:6:22: drivers.adjust.config.settings.cpu.minn: the driver knows no such key; \
+                 did you mean `min`? the keys here are min, max"
+            )
+        );
     }
 }
