@@ -74,7 +74,7 @@ impl Measure for Hostile {
         cx: &Context,
     ) -> Result<Step<(), String>, Failure> {
         if config.at == At::Cancelled {
-            behave(&config.behaviour, cx)?;
+            behave(&config.behaviour, config.through, cx)?;
         }
         Ok(Step::done(()))
     }
