@@ -96,10 +96,14 @@ impl Lane {
         };
         let answered = self.exchange(ask, call, timeouts).await;
         let (parts, body) = answered.map_err(FetchError::Send)?.into_parts();
+        let body = collect(body, room).await.map_err(FetchError::Body)?;
+        // The connection's own task hands it back to the pool. A guest's next
+        // request follows at once, and would open another one before that.
+        tokio::task::yield_now().await;
         Ok(WholeResponse {
             status: parts.status,
             headers: parts.headers,
-            body: collect(body, room).await.map_err(FetchError::Body)?,
+            body,
         })
     }
 }

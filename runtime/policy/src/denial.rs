@@ -110,7 +110,10 @@ impl Denial {
             DenialReason::NoRule(_) => format!("{} is not granted", self.0.request),
             _ => self.summary(),
         };
+        let metadata = self.0.caution.iter().any(|caution| caution == METADATA);
         match &self.0.suggestion {
+            // Who needs this is told the better way before the dangerous one.
+            Some(_) if metadata => format!("{summary}; {METADATA}"),
             Some(line) if self.changes_a_line() => {
                 format!("{summary}; to allow it, change its line in `grants.http` to `{line}`")
             }

@@ -59,7 +59,9 @@ fn error(error: FetchError) -> fetch::Error {
     };
     let text = error.to_string();
     match error {
-        SendError::Denied(_) | SendError::AddressDenied(_) => fetch::Error::Denied(text),
+        SendError::Denied(denial) | SendError::AddressDenied(denial) => {
+            fetch::Error::Denied(denial.short())
+        }
         SendError::DryRun => fetch::Error::DryRun,
         SendError::Request(_) => fetch::Error::InvalidRequest(text),
         SendError::QuotaExhausted(_) => fetch::Error::Exhausted(text),

@@ -198,7 +198,12 @@ impl<T> End<T> {
                 failure: failure(
                     FailureStatus::Failed,
                     if held_back { DRY_RUN } else { "denied" },
-                    format!("{said}; {denial}"),
+                    // The guest may have been told so itself, and say so.
+                    if said.contains(&denial) {
+                        said
+                    } else {
+                        format!("{said}; {denial}")
+                    },
                 ),
                 in_force,
             }),

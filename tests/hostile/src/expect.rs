@@ -121,7 +121,7 @@ impl Told {
             Self::Address => ["DestinationIpProhibited", "Error::Denied("],
             Self::Certificate => ["TlsCertificateError", "Error::Tls("],
             Self::Exhausted => ["HttpRequestDenied", "Error::Exhausted("],
-            Self::TooFast => ["next request may be sent in", "Error::RateLimited("],
+            Self::TooFast => ["ConnectionLimitReached", "Error::RateLimited("],
         }
     }
 }

@@ -156,14 +156,16 @@ fn a_denial_prints_the_line_to_add_and_nothing_goes_out() {
     let fixed = [
         "run", &http, "describe", "--set", &endpoint, "--set", settings,
     ];
-    let line = format!("- {{ rule: \"GET http://{address}/settings\", private: true }}");
+    let line = |methods: &str| {
+        format!("- {{ rule: \"{methods} http://{address}/settings\", private: true }}")
+    };
     let rule = format!("GET http://{address}/settings");
     let elsewhere = format!("GET,PUT http://{address}/other");
     // No grant; one for public addresses only; one for another place.
-    for grants in [
-        &[][..],
-        &["--allow", &rule],
-        &["--allow-private", &elsewhere],
+    for (grants, line) in [
+        (&[][..], line("GET,PUT")),
+        (&["--allow", &rule], line("GET")),
+        (&["--allow-private", &elsewhere], line("GET,PUT")),
     ] {
         let ran = driver(address, &[&fixed, grants].concat());
         assert_eq!(ran.code, Some(1), "{ran:?}");

@@ -17,6 +17,14 @@ use servo_tests::nginx::{Mutual, Nginx};
 use servo_tests::program::{NGINX, present};
 use tempfile::TempDir;
 
+/// Headers that a rule lets its guest set.
+fn headers(names: &[&str]) -> Vec<servo_policy::HeaderName> {
+    let names = names.iter();
+    names
+        .map(|name| servo_policy::HeaderName::parse(name).unwrap())
+        .collect()
+}
+
 /// A lane with one rule.
 fn lane(line: &str, change: impl FnOnce(&mut HttpGrant)) -> Lane {
     let rule: Rule = line.parse().unwrap();
@@ -68,7 +76,7 @@ async fn e6_moto_accepts_our_signatures_and_refuses_those_of_another_key() {
     let url = |path: &str| format!("http://{}{path}", moto.address());
 
     // A user with all rights, made while nobody needs any.
-    let nobody = lane(&line, |_| {});
+    let nobody = lane(&line, |grant| grant.headers = headers(&["authorization"]));
     let scope = "AWS4-HMAC-SHA256 Credential=x/20200101/us-east-1/iam/aws4_request, \
                  SignedHeaders=host, Signature=x";
     let mut made = String::new();
@@ -104,7 +112,10 @@ async fn e6_moto_accepts_our_signatures_and_refuses_those_of_another_key() {
             ),
             session_token: None,
         };
-        lane(&line, |grant| grant.credential = Some(credential))
+        lane(&line, |grant| {
+            grant.credential = Some(credential);
+            grant.headers = headers(&["x-amz-target"]);
+        })
     };
 
     let who = "Action=GetCallerIdentity&Version=2011-06-15";

@@ -172,7 +172,7 @@ async fn the_same_driver_beside_its_grant_is_refused_and_nobody_hears_of_it() {
         { "rule": format!("GET,PUT http://{address}/settings"), "private": true },
     ]});
     let driver = driver("http", config, grants).await;
-    let line = format!("- {{ rule: \"GET http://{address}/admin\", private: true }}");
+    let line = format!("- {{ rule: \"GET,PUT http://{address}/admin\", private: true }}");
     let failures = [
         describe(&driver).await.unwrap_err(),
         adjust(

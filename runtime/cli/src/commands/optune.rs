@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use serde_json::{Map, Value};
 use servo_optune::{
-    AppKey, Auth, InForce, Notice, ObjectiveSpec, Service, ServiceEvent, ServiceOptions, Settings,
+    Auth, InForce, Notice, ObjectiveSpec, Service, ServiceEvent, ServiceOptions, Settings,
     StudyOptions, StudySummary, Tokens, TrialState,
 };
 use servo_protocol::{Control, Seconds};
@@ -60,7 +60,10 @@ pub(crate) async fn run(args: OptuneArgs) -> Outcome {
             },
             summary = &mut finished, if args.exit_when_done => {
                 break match summary {
-                    Some(summary) => last(&summary),
+                    // Its end can be known before the event that tells of it.
+                    Some(summary) => printer
+                        .phase(&summary.app, &summary)
+                        .and_then(|()| last(&summary)),
                     None => Ok(()),
                 };
             }
@@ -74,7 +77,7 @@ pub(crate) async fn run(args: OptuneArgs) -> Outcome {
 
 /// The whole study in one line. One that failed ends the command with a failure.
 fn last(summary: &StudySummary) -> Outcome {
-    output::line(serde_json::to_string(summary).map_err(Failed::ran)?)?;
+    output::json(summary, false)?;
     if summary.state == "failed" {
         let reason = summary.reason.as_deref().unwrap_or("no reason is known");
         return Err(Failed::ran(format_args!(
@@ -170,7 +173,7 @@ impl Printer {
     /// A score first, and then the phase that it led to.
     fn show(&mut self, event: &ServiceEvent) -> Outcome {
         let summary = &event.summary;
-        let (state, baseline) = self.seen.entry(event.app.to_string()).or_default();
+        let (_, baseline) = self.seen.entry(event.app.to_string()).or_default();
         let say =
             |name: &str, end: String| output::line(format_args!("{name} of {}  {end}", event.app));
         if let (false, Some(found)) = (*baseline, &summary.baseline) {
@@ -193,30 +196,33 @@ impl Printer {
             *baseline = false;
             output::line(format_args!("{}: study {number}", event.app))?;
         }
-        if *state != summary.state {
-            state.clone_from(&summary.state);
-            output::line(format_args!("{}: {state}", event.app))?;
-            if let ("paused", Some(reason)) = (state.as_str(), &summary.reason) {
-                output::line(format_args!("{}: {}", event.app, shown(reason)))?;
-                output::line(format_args!(
-                    "resume {}: curl -X POST -H 'Content-Type: application/json' {}",
-                    event.app,
-                    resume_url(self.address, &event.app)
-                ))?;
+        self.phase(&event.app.to_string(), summary)
+    }
+
+    /// The phase that a study is in, where it is a new one.
+    fn phase(&mut self, app: &str, summary: &StudySummary) -> Outcome {
+        let (state, _) = self.seen.entry(app.to_owned()).or_default();
+        if *state == summary.state {
+            return Ok(());
+        }
+        state.clone_from(&summary.state);
+        output::line(format_args!("{app}: {state}"))?;
+        if let ("paused", Some(reason)) = (state.as_str(), &summary.reason) {
+            output::line(format_args!("{app}: {}", shown(reason)))?;
+            output::line(format_args!(
+                "resume {app}: curl -X POST -H 'Content-Type: application/json' {}",
+                resume_url(self.address, app)
+            ))?;
+        }
+        if let ("failed" | "stopped", Some(reason)) = (state.as_str(), &summary.reason) {
+            output::line(format_args!("{app}: {}", shown(reason)))?;
+        }
+        if summary.ended() {
+            if let Some(best) = &summary.best {
+                let best = scored(best.score, &best.settings);
+                output::line(format_args!("best of {app}  {best}"))?;
             }
-            if let ("failed" | "stopped", Some(reason)) = (state.as_str(), &summary.reason) {
-                output::line(format_args!("{}: {}", event.app, shown(reason)))?;
-            }
-            if summary.ended() {
-                if let Some(best) = &summary.best {
-                    say("best", scored(best.score, &best.settings))?;
-                }
-                output::line(format_args!(
-                    "in force at {}  {}",
-                    event.app,
-                    in_force(summary)
-                ))?;
-            }
+            output::line(format_args!("in force at {app}  {}", in_force(summary)))?;
         }
         Ok(())
     }
@@ -239,12 +245,9 @@ fn in_force(summary: &StudySummary) -> String {
     format!("{which}  {}", settings.unwrap_or_default())
 }
 
-fn resume_url(address: SocketAddr, app: &AppKey) -> String {
-    format!(
-        "http://{address}/api/v1/accounts/{}/applications/{}/resume",
-        app.account(),
-        app.application()
-    )
+fn resume_url(address: SocketAddr, app: &str) -> String {
+    let (account, application) = app.split_once('/').unwrap_or(("local", app));
+    format!("http://{address}/api/v1/accounts/{account}/applications/{application}/resume")
 }
 
 fn scored(score: f64, at: &Settings) -> String {

@@ -462,7 +462,7 @@ fn one_call_builds_a_workspace_and_artifacts_carry_their_manifests() {
     let machine = project.machine(&drivers, &component(MEASURE));
     let built = build_on(&machine, &project.options()).unwrap();
     let warning = "warning: beta: src/lib.rs:3: `std::thread::spawn` fails in a driver";
-    let said = machine.said.borrow();
+    let said = machine.said.borrow().clone();
     let warned = said.iter().filter(|line| line.starts_with(warning));
     assert_eq!(warned.count(), 1, "{said:?}");
     let names: Vec<_> = built.iter().map(|b| (b.name.as_str(), b.fresh)).collect();

@@ -152,9 +152,9 @@ pub async fn a5_the_whole_call_is_limited_too<H: HostUnderTest>() {
         .behaving(sleep, grants)
         .await
         .begin(&std::sync::Arc::default());
-    call.measure().await.assert_limit("step_wall");
+    call.measure().await.assert_limit("wall");
     // A later step of the same call has nothing left.
-    call.measure().await.assert_limit("step_wall");
+    call.measure().await.assert_limit("wall");
 }
 
 /// What the host reads of a guest's JSON text is bounded before it is read, and

@@ -147,6 +147,6 @@ async fn an_action_is_refused_when_bound_since_nothing_runs_it() {
     let grants = json!({ "actions": { "restart": { "run": ["/bin/true"] } } });
     let refused = crate::support::try_bind(&driver().await, json!({ "do": "nothing" }), grants);
     let text = refused.unwrap_err().to_string();
-    let said = "this version of servo does not run actions; remove `grants.actions`";
+    let said = "grants.actions: this version of servo does not run actions; remove the key";
     assert!(text.contains(said), "{text}");
 }

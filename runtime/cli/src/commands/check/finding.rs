@@ -13,6 +13,7 @@ use servo_optune::objective::ObjectiveError;
 use super::config_fault::ConfigFault;
 
 use crate::exit::{Failed, Message};
+use crate::output::shown;
 
 /// One thing that is wrong, or odd.
 #[derive(Debug, Clone, Serialize)]
@@ -55,6 +56,8 @@ enum About {
 
 impl Finding {
     fn new(about: About, problem: &str, remedy: &str) -> Self {
+        // Drivers and backends have their words in both.
+        let (problem, remedy) = (shown(problem).to_string(), shown(remedy).to_string());
         Self {
             severity: Severity::Error,
             about,
@@ -63,9 +66,9 @@ impl Finding {
             line: None,
             column: None,
             key: None,
-            problem: problem.to_owned(),
-            remedy: remedy.to_owned(),
             text: format!("{problem}; {remedy}"),
+            problem,
+            remedy,
         }
     }
 

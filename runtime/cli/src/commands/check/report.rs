@@ -188,7 +188,7 @@ impl Report {
             out.push('\n');
         }
         for finding in self.findings.iter() {
-            let _ = writeln!(out, "{}", shown(&finding.text()));
+            let _ = writeln!(out, "{}", finding.text());
         }
         let plural = |count: usize, word: &str| match count {
             1 => format!("1 {word}"),

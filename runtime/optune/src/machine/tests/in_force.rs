@@ -42,22 +42,3 @@ fn a_driver_that_says_nothing_or_something_else_is_taken_back() {
         assert_eq!(back["param"]["state"], found);
     }
 }
-
-/// What the failure says, and whether a servo that comes back to `cpu: 2` finds
-/// that something was changed behind its back.
-#[test]
-fn what_a_failure_left_in_force_is_what_drift_is_measured_against() {
-    for (outcome, drifted) in [
-        (failed("failed", None), false),
-        (failed_with(2, "serial"), false),
-        (failed_with(4, "serial"), true),
-    ] {
-        let mut play = Play::new(plan(3));
-        play.reach_first_trial();
-        play.turn(Operation::Adjust, outcome);
-        play.hello();
-        play.turn(Operation::Describe, Outcome::Described(descriptor()));
-        let paused = &play.machine.state().core.paused;
-        assert_eq!(paused.is_some(), drifted, "{paused:?}");
-    }
-}
