@@ -132,7 +132,7 @@ fn the_contract_is_printed_whole_and_as_it_is_in_the_source() {
         assert!(printed.contains(text.trim()), "{text}");
         found += 1;
     }
-    assert_eq!(found, 3);
+    assert_eq!(found, 4);
     assert!(
         printed.starts_with("package servo:driver@0.2.0;")
             || printed.contains("\npackage servo:driver@0.2.0;")

@@ -16,9 +16,10 @@ use crate::exit::{Failed, Outcome};
 use crate::output;
 
 /// The contract, as it was when this program was built.
-const WIT: [&str; 3] = [
+const WIT: [&str; 4] = [
     include_str!("../../../../../wit/driver.wit"),
     include_str!("../../../../../wit/imports.wit"),
+    include_str!("../../../../../wit/fetch.wit"),
     include_str!("../../../../../wit/model.wit"),
 ];
 
