@@ -175,7 +175,7 @@ pub fn to_rfc3339_at(moment: Duration, minutes: i16) -> String {
 /// calendar, if there is such a day. Years begin in March here, so that the
 /// day that is not always there is the last.
 pub(crate) fn days(year: u64, month: u64, day: u64) -> Option<u64> {
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let length = match month {
         2 if leap => 29,
         2 => 28,

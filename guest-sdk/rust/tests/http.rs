@@ -182,9 +182,11 @@ fn a_form_is_a_body() {
 fn pages_are_read_to_their_end() {
     let page = |at: &str, link: &str| {
         let reply = Reply::json(json!({"at": at}));
-        (!link.is_empty())
-            .then(|| reply.clone().header("link", link))
-            .unwrap_or(reply)
+        if link.is_empty() {
+            reply
+        } else {
+            reply.header("link", link)
+        }
     };
     let server = move |sent: &servo_driver::testing::Sent| {
         let (_, query) = sent.url.split_once('?').unwrap_or_default();

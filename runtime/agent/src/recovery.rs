@@ -98,7 +98,7 @@ fn decide(operation: Operation, call: CallInHand, driver: Option<&Ours>) -> Deci
     }
     let recovers = operation == Operation::Adjust && driver.is_some_and(|ours| ours.recovers);
     let asked_too_often = begun.recovering && attempts >= ATTEMPTS;
-    if begun.running && operation == Operation::Adjust && !(recovers && !asked_too_often) {
+    if begun.running && operation == Operation::Adjust && (!recovers || asked_too_often) {
         return match begun.recovering {
             true if asked_too_often => given_up(operation, attempts),
             _ => Decision::Fail(unknown(

@@ -247,6 +247,10 @@ impl Host {
     }
 
     /// Takes up an adjustment that was cut short, and runs it to its end.
+    ///
+    /// # Panics
+    /// The state has no JSON form, so no driver could have left it.
+    #[allow(clippy::expect_used)]
     pub fn recover<D: Adjust>(
         &self,
         request: &AdjustRequest,

@@ -191,7 +191,7 @@ async fn field_07_the_servers_own_certificate_may_be_named() {
     let folder = TempDir::new().unwrap();
     let authority = || IsCa::Ca(BasicConstraints::Unconstrained);
     for is_ca in [IsCa::NoCa, IsCa::ExplicitNoCa, authority()] {
-        let (acceptor, file) = own(folder.path(), |p| p.is_ca = is_ca.clone());
+        let (acceptor, file) = own(folder.path(), |p| p.is_ca = is_ca);
         let server = serve(acceptor).await;
         let lane = lane_at(IN_2020, &server, Some(file), None);
         assert_eq!(ask(&server, &lane).await.unwrap(), "ok", "{is_ca:?}");
@@ -203,7 +203,7 @@ async fn field_07_such_a_certificate_is_trusted_for_its_names_and_its_time_alone
     let folder = TempDir::new().unwrap();
     for is_ca in [IsCa::NoCa, IsCa::Ca(BasicConstraints::Unconstrained)] {
         let (acceptor, file) = own(folder.path(), |p| {
-            p.is_ca = is_ca.clone();
+            p.is_ca = is_ca;
             p.subject_alt_names = vec![SanType::DnsName("b.test".try_into().unwrap())];
         });
         let server = serve(acceptor).await;
@@ -212,7 +212,7 @@ async fn field_07_such_a_certificate_is_trusted_for_its_names_and_its_time_alone
         assert_eq!(wrong, TlsFailure::WrongName { presented }, "{is_ca:?}");
 
         let (acceptor, file) = own(folder.path(), |p| {
-            p.is_ca = is_ca.clone();
+            p.is_ca = is_ca;
             p.not_after = date_time_ymd(2001, 1, 1);
         });
         let server = serve(acceptor).await;
@@ -223,10 +223,10 @@ async fn field_07_such_a_certificate_is_trusted_for_its_names_and_its_time_alone
         );
 
         // Of the same name and kind, but another key.
-        let (_, named) = own(folder.path(), |p| p.is_ca = is_ca.clone());
+        let (_, named) = own(folder.path(), |p| p.is_ca = is_ca);
         let pinned = folder.path().join("pinned.pem");
         std::fs::rename(named, &pinned).unwrap();
-        let (acceptor, _) = own(folder.path(), |p| p.is_ca = is_ca.clone());
+        let (acceptor, _) = own(folder.path(), |p| p.is_ca = is_ca);
         let server = serve(acceptor).await;
         let lane = lane_at(IN_2020, &server, Some(pinned), None);
         let error = ask(&server, &lane).await.unwrap_err();

@@ -249,7 +249,7 @@ mod tests {
             let sum: f64 = (0..count).map(|index| density.log(index).exp()).sum();
             assert!((sum - 1.0).abs() < 0.05, "{domain:?} {points:?}: {sum}");
             let mut generator = generator(7, 1);
-            let mut drawn = vec![0_u32; 50];
+            let mut drawn = [0_u32; 50];
             for _ in 0..20_000 {
                 drawn[density.draw(&mut generator) as usize] += 1;
             }
