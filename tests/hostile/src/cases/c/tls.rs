@@ -149,13 +149,15 @@ pub async fn c21_connections_belong_to_one_tenant<H: HostUnderTest>() {
     let driver = stage.driver().await;
     let grants = json!({ "http": server.grant() });
     let config = json!({ "behaviour": raw(&[to(&server), to(&server)]) });
-    for (tenant, connections) in [("acme", 1), ("globex", 2)] {
+    let mut opened = 0;
+    for tenant in ["acme", "globex"] {
         let bound = stage.bind_for(tenant, &driver, config.clone(), grants.clone());
         let step = bound.measure().await;
         assert!(step.note("1").starts_with("status 200"));
-        assert_eq!(server.opened(), connections, "{tenant}");
-        // The connection is kept for its own tenant.
-        bound.measure().await;
-        assert_eq!(server.opened(), connections, "{tenant}");
+        // Whatever is kept of the one before is of no use to it. (A kept
+        // connection may be back too late for a request that follows at once, so
+        // how many it opens itself is not told here.)
+        assert!(server.opened() > opened, "{tenant}");
+        opened = server.opened();
     }
 }
