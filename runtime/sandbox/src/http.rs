@@ -130,24 +130,17 @@ impl WasiHttpHooks for Hooks {
 
 /// The text of a refusal, for the operator; nothing for other errors.
 pub(crate) fn refusal(error: &SendError) -> Option<Refusal> {
-    let refused = matches!(
-        error,
-        SendError::QuotaExhausted(_)
-            | SendError::RateLimited { .. }
-            | SendError::Credential(_)
-            | SendError::DryRun
-    );
-    if let SendError::Denied(denial) | SendError::AddressDenied(denial) = error {
-        tracing::debug!(target: "servo::driver", "{denial}");
-        return Some(Refusal {
-            text: denial.short(),
-            held_back: false,
-        });
+    match error {
+        SendError::Denied(denial) | SendError::AddressDenied(denial) => {
+            tracing::debug!(target: "servo::driver", "{denial}");
+            Some(Refusal::denied(denial.short()))
+        }
+        SendError::QuotaExhausted(_) | SendError::RateLimited { .. } | SendError::Credential(_) => {
+            Some(Refusal::denied(error.to_string()))
+        }
+        SendError::DryRun => Some(Refusal::held_back(error.to_string())),
+        _ => None,
     }
-    refused.then(|| Refusal {
-        text: error.to_string(),
-        held_back: matches!(error, SendError::DryRun),
-    })
 }
 
 /// What the guest is told of a failed request: a code of `wasi:http`.

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use servo_protocol::check::Problem;
-use servo_protocol::{Reason, Status};
+use servo_protocol::{AppliedApplication, Reason, Status};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::job::Job;
@@ -189,15 +189,22 @@ impl<J: Job> Steps<'_, J> {
 
     /// A failure in the driver's words. Settings that cannot be are not told.
     pub(super) fn stated(&self, mut failure: DriverFailure) -> Unfinished {
-        if let Some(settings) = &failure.in_force
-            && let Err(finding) = self.job.check_in_force(settings)
-        {
-            self.call.observer.notice(Notice::Odd {
-                finding: format!("what the driver says is in force cannot be: {finding}"),
-            });
-            failure.in_force = None;
-        }
+        failure.in_force = failure
+            .in_force
+            .filter(|settings| self.can_be_in_force(settings));
         Unfinished::Stated(failure)
+    }
+
+    /// Whether settings that the driver says are in force can be; the operator
+    /// is told of those that cannot.
+    pub(super) fn can_be_in_force(&self, settings: &AppliedApplication) -> bool {
+        let Err(finding) = self.job.check_in_force(settings) else {
+            return true;
+        };
+        self.call.observer.notice(Notice::Odd {
+            finding: format!("what the driver says is in force cannot be: {finding}"),
+        });
+        false
     }
 
     /// Counts on with the pause in which the call begins, if it begins in one.

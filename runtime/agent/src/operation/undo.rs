@@ -123,10 +123,8 @@ impl<J: Job> Steps<'_, J> {
     }
 
     fn undo_failed(&self, problem: DriverFailure, end: Unfinished) -> Unfinished {
-        let in_force = match self.stated(problem.clone()) {
-            Unfinished::Stated(checked) => checked.in_force,
-            _ => None,
-        };
+        let in_force = problem.in_force.clone();
+        let in_force = in_force.filter(|settings| self.can_be_in_force(settings));
         let problem = problem.to_string();
         self.call.observer.notice(Notice::UndoFailed {
             call: self.call.id.clone(),
@@ -164,23 +162,11 @@ impl<J: Job> Steps<'_, J> {
                 .into());
             }
             let pause = match self.job.cancelled(cx, state, resume.as_deref()).await? {
-                Step::Done(settings) => return Ok(self.undone_to(settings)),
+                Step::Done(settings) if self.can_be_in_force(&settings) => return Ok(settings),
+                Step::Done(_) => return Ok(AppliedApplication::default()),
                 Step::Wait(pause) => pause,
             };
             at = Some(self.undo_paused(cx, pause).await?);
-        }
-    }
-
-    /// The settings after an undo, where they can be.
-    fn undone_to(&self, settings: AppliedApplication) -> AppliedApplication {
-        match self.job.check_in_force(&settings) {
-            Ok(()) => settings,
-            Err(finding) => {
-                self.call.observer.notice(Notice::Odd {
-                    finding: format!("what the driver says is in force cannot be: {finding}"),
-                });
-                AppliedApplication::default()
-            }
         }
     }
 
