@@ -21,7 +21,7 @@ mod sections;
 
 pub use ceiling::Ceilings;
 pub use error::{ConfigError, ConfigErrors, Excerpt};
-pub use explain::{misplaced, nearest};
+pub use explain::misplaced;
 pub use file::{ConfigFile, DriverSection, DriversSection, OptuneSection};
 pub use role::DriverRole;
 pub use sections::DriverSections;

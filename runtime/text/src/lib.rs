@@ -12,7 +12,11 @@
 //! dropped: who looks for an attack wants to see it. The result is for people;
 //! what a machine reads is JSON, which passes [`json`] and keeps its value.
 
+mod nearest;
+
 use std::fmt::{self, Write};
+
+pub use nearest::nearest;
 
 /// Most bytes of one text that are shown; a longer one keeps both ends. The
 /// texts that people write have one or two hundred, and a screen two thousand.
@@ -21,7 +25,7 @@ pub const MAX_SHOWN: usize = 2000;
 /// What stands for the middle of a text that is too long takes less than this.
 const GAP: usize = 40;
 
-/// Most lines of a [`Block`].
+/// Most lines of a text from outside that are shown one by one.
 pub const MAX_LINES: usize = 20;
 
 /// A text from outside, fit to stand within a line.
@@ -40,13 +44,6 @@ pub fn shown_within(text: &str, most: usize) -> Shown<'_> {
         text,
         most: most.min(MAX_SHOWN),
     }
-}
-
-/// A text from outside that may have several lines; each is printed behind
-/// `indent`, which no line of ours begins with.
-#[must_use]
-pub fn block<'a>(text: &'a str, indent: &'a str) -> Block<'a> {
-    Block { text, indent }
 }
 
 /// A text of ours with several lines, in which a text from outside may stand:
@@ -72,31 +69,6 @@ impl fmt::Display for Shown<'_> {
         spell(f, head)?;
         write!(f, " ...({left_out} bytes)... ")?;
         spell(f, tail)
-    }
-}
-
-/// Displays a text line by line, each indented.
-#[derive(Debug, Clone, Copy)]
-pub struct Block<'a> {
-    text: &'a str,
-    indent: &'a str,
-}
-
-impl fmt::Display for Block<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut lines = self.text.lines();
-        let mut room = MAX_SHOWN;
-        for (number, line) in lines.by_ref().take(MAX_LINES).enumerate() {
-            if number > 0 {
-                f.write_char('\n')?;
-            }
-            write!(f, "{}{}", self.indent, shown_within(line, room.max(GAP)))?;
-            room = room.saturating_sub(line.len());
-        }
-        match lines.count() {
-            0 => Ok(()),
-            more => write!(f, "\n{}... and {more} lines more", self.indent),
-        }
     }
 }
 
@@ -238,20 +210,6 @@ mod tests {
         assert_eq!(shown(&fits).to_string(), fits);
         assert_eq!(shown_within("abcdef", 4).to_string(), " ...(6 bytes)... ");
         assert!(shown_within(&"x".repeat(5000), 1 << 30).to_string().len() <= MAX_SHOWN);
-    }
-
-    #[test]
-    fn a_block_is_indented_and_bounded() {
-        assert_eq!(
-            block("a\nb\x1b\r\nc", "  ").to_string(),
-            "  a\n  b\\u{1b}\n  c"
-        );
-        let many = block(&"all is well\n".repeat(100_000), "| ").to_string();
-        assert_eq!(many.lines().count(), MAX_LINES + 1);
-        assert!(many.lines().all(|line| line.starts_with("| ")));
-        assert!(many.ends_with("... and 99980 lines more"), "{many}");
-        let wide = block(&format!("{}\n", "y".repeat(9000)).repeat(50), "").to_string();
-        assert!(wide.len() < MAX_SHOWN + MAX_LINES * 60, "{}", wide.len());
     }
 
     #[test]

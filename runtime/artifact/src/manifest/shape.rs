@@ -8,11 +8,9 @@ use std::ops::Range;
 
 use serde_json::Value;
 use servo_policy::Advice;
+use servo_text::nearest;
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
-
-/// How alike two words must be for one to be a slip for the other, from 0 to 1.
-const ALIKE: f64 = 0.8;
 
 /// What does not fit.
 pub(super) struct Misfit {
@@ -200,24 +198,5 @@ fn within(outer: &str, name: &str) -> String {
         name.to_owned()
     } else {
         format!("{outer}.{name}")
-    }
-}
-
-/// The known name that an unknown one is probably a slip for.
-fn nearest<'a>(unknown: &str, known: &[&'a str]) -> Option<&'a str> {
-    known
-        .iter()
-        .map(|name| (alike(unknown, name), *name))
-        .filter(|(alike, _)| *alike >= ALIKE)
-        .max_by(|one, other| one.0.total_cmp(&other.0))
-        .map(|(_, name)| name)
-}
-
-/// How alike two words are, from 0 to 1. Short words are alike if one letter makes
-/// the difference.
-fn alike(one: &str, other: &str) -> f64 {
-    match strsim::damerau_levenshtein(one, other) {
-        1 if one.len().min(other.len()) > 1 => 0.99,
-        _ => strsim::jaro_winkler(one, other),
     }
 }

@@ -6,7 +6,8 @@
 //! text is a stranger's: what does not follow the convention is shown as it is.
 
 use servo_agent::DriverFailure;
-use servo_config::{misplaced, nearest};
+use servo_config::misplaced;
+use servo_text::nearest;
 
 /// The reason of such a failure.
 const REASON: &str = "invalid-config";
